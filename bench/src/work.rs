@@ -1,0 +1,152 @@
+//! The arithmetic inside the tasks, one copy for all Rust peers. The Go
+//! program has the same functions, line by line.
+
+use crate::Sample;
+use std::hint::black_box;
+use std::time::Duration;
+
+/// `0 + 1 + .. + (n - 1)`: what receivers of `0..n` must have summed up.
+pub fn sum_below(n: u64) -> u64 {
+    n * n.saturating_sub(1) / 2
+}
+
+/// How many of `n` operations the `i`-th of `k` workers does.
+pub fn share(n: u64, k: u64, i: u64) -> u64 {
+    n / k + u64::from(i < n % k)
+}
+
+/// Below this argument `fib` is computed in place.
+pub const FIB_CUTOFF: u64 = 12;
+/// The argument of one fork-join tree.
+pub const FIB_TOP: u64 = 27;
+
+/// Fibonacci the slow way.
+pub fn fib(n: u64) -> u64 {
+    if n < 2 { n } else { fib(black_box(n - 1)) + fib(n - 2) }
+}
+
+/// Tasks that a fork-join tree of `fib(n)` spawns: two for every call from
+/// the cut-off up.
+pub fn fib_tasks(n: u64) -> u64 {
+    if n < FIB_CUTOFF { 0 } else { 2 + fib_tasks(n - 1) + fib_tasks(n - 2) }
+}
+
+/// Below this length `parallel_sort` spawns nothing.
+pub const SORT_CUTOFF: usize = 16_384;
+
+/// A merge sort that no library has tuned, so that all languages run the same one.
+pub fn merge_sort(data: &mut [u64], spare: &mut [u64]) {
+    if data.len() <= 16 {
+        return insertion_sort(data);
+    }
+    let middle = data.len() / 2;
+    let (left, right) = data.split_at_mut(middle);
+    let (left_spare, right_spare) = spare.split_at_mut(middle);
+    merge_sort(left, left_spare);
+    merge_sort(right, right_spare);
+    merge(data, spare, middle);
+}
+
+/// Merges the two sorted halves of `data`, by way of `spare`.
+pub fn merge(data: &mut [u64], spare: &mut [u64], middle: usize) {
+    let (mut i, mut j) = (0, middle);
+    for slot in spare.iter_mut() {
+        if j >= data.len() || (i < middle && data[i] <= data[j]) {
+            *slot = data[i];
+            i += 1;
+        } else {
+            *slot = data[j];
+            j += 1;
+        }
+    }
+    data.copy_from_slice(spare);
+}
+
+fn insertion_sort(data: &mut [u64]) {
+    for i in 1..data.len() {
+        let value = data[i];
+        let mut j = i;
+        while j > 0 && data[j - 1] > value {
+            data[j] = data[j - 1];
+            j -= 1;
+        }
+        data[j] = value;
+    }
+}
+
+/// `n` numbers that look random, the same in every run (splitmix64).
+pub fn numbers(n: u64) -> Vec<u64> {
+    (0..n).map(mixed).collect()
+}
+
+/// The `i`-th of those numbers.
+pub fn mixed(i: u64) -> u64 {
+    let mut z = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Panics unless `data` is sorted and sums up to what the unsorted numbers did.
+pub fn check_sorted(data: &[u64], sum: u64) {
+    assert!(data.is_sorted(), "the result is not sorted");
+    assert_eq!(checksum(data), sum, "the sort lost a number");
+}
+
+/// The wrapping sum of all numbers.
+pub fn checksum(data: &[u64]) -> u64 {
+    data.iter().fold(0, |sum: u64, n| sum.wrapping_add(*n))
+}
+
+/// What a sieve of `primes` primes must see.
+pub struct SievePlan {
+    /// The last prime; the generator stops there.
+    pub last: u64,
+    /// Messages that all channels of the chain carry together.
+    pub messages: u64,
+}
+
+impl SievePlan {
+    /// A number passes one channel for each prime up to its smallest factor.
+    pub fn new(primes: u64) -> Self {
+        let mut found: Vec<u64> = Vec::new();
+        let (mut number, mut messages) = (1, 0);
+        while (found.len() as u64) < primes {
+            number += 1;
+            let factor = found.iter().position(|p| number % p == 0);
+            messages += match factor {
+                Some(index) => index as u64 + 1,
+                None => {
+                    found.push(number);
+                    found.len() as u64
+                }
+            };
+        }
+        Self { last: number, messages }
+    }
+}
+
+/// The first of `size` numbers under node `of`, and how many leaves the tree
+/// of `skynet` has: the largest power of ten that is not above `size`.
+pub fn skynet_leaves(size: u64) -> u64 {
+    std::iter::successors(Some(1), |n| Some(n * 10)).take_while(|n| *n <= size).last().unwrap_or(1)
+}
+
+/// The longest sleep of `timers_sleep`.
+pub const LONGEST_SLEEP_US: u64 = 500_000;
+
+/// How long the `i`-th sleeper sleeps.
+pub fn sleep_of(i: u64) -> Duration {
+    Duration::from_micros(mixed(i) % LONGEST_SLEEP_US)
+}
+
+/// Adds the median and the 99th percentile of the oversleeps, µs, to a sample.
+pub fn with_oversleep(sample: Sample, mut late_us: Vec<f64>) -> Sample {
+    if late_us.is_empty() {
+        return sample;
+    }
+    late_us.sort_by(f64::total_cmp);
+    let at = |share: f64| late_us[((late_us.len() - 1) as f64 * share) as usize];
+    let (p50, p99) = (at(0.5), at(0.99));
+    sample.and("late_p50_us", p50).and("late_p99_us", p99)
+}

@@ -1,0 +1,106 @@
+//! The door for everything that is not decided inside: the clock and chance. A simulated runtime replaces this room.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// A point of the monotonic clock, in nanoseconds: what the runtime's timers count in.
+///
+/// [`Moment::NEVER`] is later than every other moment; sums that would overflow saturate to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// No deadline.
+    pub const NEVER: Moment = Moment(u64::MAX);
+
+    /// Now.
+    #[inline]
+    pub fn now() -> Moment {
+        let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Moment(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64)
+    }
+
+    /// The moment `d` from now.
+    #[inline]
+    pub fn after(d: Duration) -> Moment {
+        Moment::now().plus(d)
+    }
+
+    /// The moment `d` after this one.
+    #[inline]
+    pub fn plus(self, d: Duration) -> Moment {
+        Moment(u64::try_from(d.as_nanos()).map_or(u64::MAX, |ns| self.0.saturating_add(ns)))
+    }
+
+    /// How long from `earlier` to this moment; zero if it is not later.
+    #[inline]
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Nanoseconds on the monotonic clock.
+    #[inline]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The moment with this many nanoseconds on the monotonic clock.
+    #[inline]
+    pub const fn from_nanos(ns: u64) -> Moment {
+        Moment(ns)
+    }
+
+    /// This moment as std's `Instant`; [`Moment::NEVER`] becomes an instant about a century away.
+    pub fn to_instant(self) -> Instant {
+        let (instant, moment) = anchor();
+        if self >= moment {
+            let ahead = self.since(moment).min(Duration::from_secs(100 * 365 * 86_400));
+            instant + ahead
+        } else {
+            instant.checked_sub(moment.since(self)).unwrap_or(instant)
+        }
+    }
+}
+
+impl From<Instant> for Moment {
+    fn from(at: Instant) -> Moment {
+        let (instant, moment) = anchor();
+        match at.checked_duration_since(instant) {
+            Some(ahead) => moment.plus(ahead),
+            None => Moment(moment.0.saturating_sub(instant.duration_since(at).as_nanos() as u64)),
+        }
+    }
+}
+
+/// One pair of readings by which `Instant` and `Moment` are converted: both are CLOCK_MONOTONIC, but std's is opaque.
+fn anchor() -> (Instant, Moment) {
+    static ANCHOR: OnceLock<(Instant, Moment)> = OnceLock::new();
+    *ANCHOR.get_or_init(|| (Instant::now(), Moment::now()))
+}
+
+/// A cheap random number generator (wyrand's step): for fairness, never for secrets.
+#[derive(Debug)]
+pub struct Rng(Cell<u64>);
+
+impl Rng {
+    /// A generator that will give the sequence of `seed`.
+    pub const fn new(seed: u64) -> Rng {
+        Rng(Cell::new(seed))
+    }
+
+    /// The next 32 random bits.
+    #[inline]
+    pub fn next(&self) -> u32 {
+        let s = self.0.get().wrapping_add(0x2d35_8dcc_aa6c_78a5);
+        self.0.set(s);
+        let wide = u128::from(s) * u128::from(s ^ 0x8bb8_4b93_962e_acc9);
+        ((wide >> 64) as u64 ^ wide as u64) as u32
+    }
+
+    /// A number in `0..n`, without the bias or the cost of a remainder (Lemire's multiply-shift). `n` must not be 0.
+    #[inline]
+    pub fn below(&self, n: u32) -> u32 {
+        ((u64::from(self.next()) * u64::from(n)) >> 32) as u32
+    }
+}

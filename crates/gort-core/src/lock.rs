@@ -1,0 +1,180 @@
+//! Short locks of the runtime. They block the *thread*, never a goroutine, and guard a few dozen instructions at a
+//! time: nothing is allocated, printed, unwound or parked while one is held.
+//!
+//! A spin lock and not a futex lock, because its unlock is a plain store: a locked instruction costs as much as the
+//! whole critical section. A waiter that does not get through soon gives the processor away, so that a holder which the
+//! operating system has descheduled gets to run.
+
+use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut};
+
+use crate::sys::atomic::{AtomicBool, Ordering, spin_hint};
+
+/// A lock without data, for places where lock and unlock are far apart (a select's, or unlock in a park's commit).
+#[derive(Debug)]
+pub struct RawSpin(AtomicBool);
+
+impl RawSpin {
+    /// An unlocked lock.
+    #[cfg(not(loom))]
+    pub const fn new() -> RawSpin {
+        RawSpin(AtomicBool::new(false))
+    }
+
+    /// An unlocked lock.
+    #[cfg(loom)]
+    pub fn new() -> RawSpin {
+        RawSpin(AtomicBool::new(false))
+    }
+
+    /// Takes the lock.
+    #[inline]
+    pub fn lock(&self) {
+        if !self.try_lock() {
+            self.lock_slow();
+        }
+    }
+
+    /// Takes the lock if it is free.
+    #[inline]
+    pub fn try_lock(&self) -> bool {
+        // Acquire: pairs with the Release store in `unlock`.
+        self.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Safety
+    /// The caller holds the lock (taken by `lock` or `try_lock` and not yet given back), on this thread.
+    #[inline]
+    pub unsafe fn unlock(&self) {
+        // Release: what was written under the lock is seen by whoever takes it next.
+        self.0.store(false, Ordering::Release);
+    }
+
+    /// Whether somebody holds the lock right now.
+    #[inline]
+    pub fn is_locked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn lock_slow(&self) {
+        let mut round = 0u32;
+        loop {
+            while self.0.load(Ordering::Relaxed) {
+                back_off(round);
+                round += 1;
+            }
+            if self.try_lock() {
+                return;
+            }
+        }
+    }
+}
+
+impl Default for RawSpin {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Waits a little, the more the longer one has waited: pauses, then yields of the thread, then short sleeps (a holder
+/// of lower priority must get to run).
+fn back_off(round: u32) {
+    const PAUSES: u32 = 64;
+    const YIELDS: u32 = 64;
+    #[cfg(loom)]
+    {
+        let _ = round;
+        spin_hint();
+    }
+    #[cfg(not(loom))]
+    if round < PAUSES {
+        spin_hint();
+    } else if round < PAUSES + YIELDS {
+        rustix::thread::sched_yield();
+    } else {
+        let pause = rustix::thread::Timespec { tv_sec: 0, tv_nsec: 50_000 };
+        let _ = rustix::thread::nanosleep(&pause);
+    }
+    #[cfg(loom)]
+    let _ = (PAUSES, YIELDS);
+}
+
+/// A [`RawSpin`] around the data it guards.
+#[derive(Debug, Default)]
+pub struct Spin<T> {
+    raw: RawSpin,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: the lock lets one thread at a time reach the data, which may move between threads.
+unsafe impl<T: Send> Send for Spin<T> {}
+// SAFETY: as above: a shared `Spin` gives out the data to one thread at a time only.
+unsafe impl<T: Send> Sync for Spin<T> {}
+
+impl<T> Spin<T> {
+    /// An unlocked lock around `data`.
+    #[cfg(not(loom))]
+    pub const fn new(data: T) -> Spin<T> {
+        Spin { raw: RawSpin::new(), data: UnsafeCell::new(data) }
+    }
+
+    /// An unlocked lock around `data`.
+    #[cfg(loom)]
+    pub fn new(data: T) -> Spin<T> {
+        Spin { raw: RawSpin::new(), data: UnsafeCell::new(data) }
+    }
+
+    /// Takes the lock until the guard is dropped.
+    #[inline]
+    pub fn lock(&self) -> SpinGuard<'_, T> {
+        self.raw.lock();
+        SpinGuard { lock: self }
+    }
+
+    /// Takes the lock if it is free.
+    #[inline]
+    pub fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
+        self.raw.try_lock().then(|| SpinGuard { lock: self })
+    }
+
+    /// The data, without locking: the borrow shows that nobody else has it.
+    #[inline]
+    pub fn get_mut(&mut self) -> &mut T {
+        self.data.get_mut()
+    }
+}
+
+/// Access to the data of a [`Spin`] while it is locked.
+#[derive(Debug)]
+#[must_use = "the lock is given back when the guard is dropped"]
+pub struct SpinGuard<'a, T> {
+    lock: &'a Spin<T>,
+}
+
+impl<T> Deref for SpinGuard<'_, T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the guard exists, so this thread holds the lock.
+        unsafe { &*self.lock.data.get() }
+    }
+}
+
+impl<T> DerefMut for SpinGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the guard exists, so this thread holds the lock; the guard is borrowed mutably.
+        unsafe { &mut *self.lock.data.get() }
+    }
+}
+
+impl<T> Drop for SpinGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the guard was made by taking the lock and is being dropped once.
+        unsafe { self.lock.raw.unlock() }
+    }
+}

@@ -1,0 +1,159 @@
+//! The sleepers that are not goroutines: OS threads, which block on a futex, and foreign ones, which get a call.
+//!
+//! A thread's parker is one word and moves in a circle:
+//! ```text
+//!   EMPTY ──wait──► SLEEPING ──ready──► NOTIFIED ──wait ends──► EMPTY
+//!     └────────────ready (before the wait)──────────┘
+//! ```
+//! Parkers are pooled and never freed: a waker may still be on its way to the futex when the thread it woke has gone
+//! on, or even ended. The stray futex wake-up then hits a parker of somebody else, who just looks again.
+
+use std::cell::Cell;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use super::{Sleeper, TAG_THREAD};
+use crate::claim::Claim;
+use crate::env::Moment;
+use crate::lock::Spin;
+use crate::sys::futex;
+
+const EMPTY: u32 = 0;
+const NOTIFIED: u32 = 1;
+const SLEEPING: u32 = 2;
+
+/// How one OS thread waits. Alone on its cache line: it is written by whoever wakes the thread.
+#[repr(align(64))]
+pub(super) struct Parker(AtomicU32);
+
+/// A sleeper that is no thread and no goroutine: it is woken by a call of `wake` with its own address.
+/// Put it at the start of a larger structure to find the rest.
+#[derive(Debug)]
+#[repr(C, align(8))]
+pub struct External {
+    /// Called once, from the waker's context, possibly with runtime locks of *other* rooms held: it must not block,
+    /// and must not call back into the structure that the waker was in.
+    pub wake: unsafe fn(*const External),
+}
+
+/// OS threads parked here without a deadline: only a wake-up from inside the program can get them going again, which is
+/// what the deadlock detector wants to know.
+pub(crate) static PARKED_FOR_EVER: AtomicUsize = AtomicUsize::new(0);
+
+static POOL: Spin<Vec<&'static Parker>> = Spin::new(Vec::new());
+
+thread_local! {
+    /// This thread's parker, or null. Without a destructor, so that it can be read while the thread's locals go away.
+    static MINE: Cell<*const Parker> = const { Cell::new(ptr::null()) };
+    static RETURN: ReturnAtExit = const { ReturnAtExit };
+}
+
+struct ReturnAtExit;
+
+impl Drop for ReturnAtExit {
+    fn drop(&mut self) {
+        let mine = MINE.replace(ptr::null());
+        if !mine.is_null() {
+            // SAFETY: parkers are leaked on purpose, so the reference is good for ever.
+            POOL.lock().push(unsafe { &*mine });
+        }
+    }
+}
+
+fn mine() -> &'static Parker {
+    let mine = MINE.get();
+    if mine.is_null() {
+        return adopt();
+    }
+    // SAFETY: parkers are leaked on purpose, so the reference is good for ever.
+    unsafe { &*mine }
+}
+
+#[cold]
+fn adopt() -> &'static Parker {
+    let pooled = POOL.lock().pop();
+    let parker = pooled.unwrap_or_else(|| Box::leak(Box::new(Parker(AtomicU32::new(EMPTY)))));
+    MINE.set(parker);
+    // Fails in a thread whose locals are being destroyed: that thread keeps the parker, 64 bytes, for good.
+    let _ = RETURN.try_with(|_| ());
+    parker
+}
+
+pub(super) fn current() -> Sleeper {
+    Sleeper::tagged(ptr::from_ref(mine()).cast(), TAG_THREAD)
+}
+
+pub(super) fn park<F: FnOnce()>(commit: F) {
+    let parker = mine();
+    commit();
+    PARKED_FOR_EVER.fetch_add(1, Ordering::Relaxed);
+    parker.wait(None);
+    PARKED_FOR_EVER.fetch_sub(1, Ordering::Relaxed);
+}
+
+pub(super) fn park_until<F: FnOnce()>(deadline: Moment, claim: &Claim, commit: F) {
+    if deadline == Moment::NEVER {
+        return park(commit);
+    }
+    let parker = mine();
+    commit();
+    // The loser of the claim must take the notification that the winner is about to give, or the next park would.
+    if !parker.wait(Some(deadline)) && !claim.try_win(Claim::TIMED_OUT) {
+        parker.wait(None);
+    }
+}
+
+pub(super) fn ready(parker: *const Parker) {
+    // SAFETY: a thread sleeper is the address of a parker, and those are never freed.
+    let parker = unsafe { &*parker };
+    // Release: pairs with the Acquire in `wait`; what the waker wrote is seen by the woken.
+    if parker.0.swap(NOTIFIED, Ordering::Release) == SLEEPING {
+        futex::wake(&parker.0, 1);
+    }
+}
+
+pub(super) fn ready_external(external: *const External) {
+    // SAFETY: whoever made the sleeper promised that it is valid until woken (`Sleeper::external`), and rule 2 says
+    // that it is woken once.
+    unsafe { ((*external).wake)(external) }
+}
+
+impl Parker {
+    /// Waits for the notification and takes it: true; or until the deadline: false.
+    fn wait(&self, deadline: Option<Moment>) -> bool {
+        for _ in 0..SPINS {
+            if self.take() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        // Only `ready` moves the word away from EMPTY or SLEEPING, always to NOTIFIED.
+        let _ = self.0.compare_exchange(EMPTY, SLEEPING, Ordering::Relaxed, Ordering::Relaxed);
+        loop {
+            if self.take() {
+                return true;
+            }
+            if deadline.is_some_and(|deadline| Moment::now() >= deadline) {
+                return self.give_up();
+            }
+            futex::wait(&self.0, SLEEPING, deadline);
+        }
+    }
+
+    fn take(&self) -> bool {
+        // Acquire: pairs with the Release in `ready`.
+        if self.0.load(Ordering::Acquire) != NOTIFIED {
+            return false;
+        }
+        self.0.store(EMPTY, Ordering::Relaxed);
+        true
+    }
+
+    /// The deadline has passed. A notification that came in the same moment is taken.
+    fn give_up(&self) -> bool {
+        self.0.compare_exchange(SLEEPING, EMPTY, Ordering::Relaxed, Ordering::Relaxed).is_err() && self.take()
+    }
+}
+
+/// Looks before a thread goes to sleep: about a microsecond, an eighth of what being woken costs.
+const SPINS: u32 = 40;
