@@ -3,7 +3,8 @@
 
 use crate::Sample;
 use std::hint::black_box;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// `0 + 1 + .. + (n - 1)`: what receivers of `0..n` must have summed up.
 pub fn sum_below(n: u64) -> u64 {
@@ -126,8 +127,8 @@ impl SievePlan {
     }
 }
 
-/// The first of `size` numbers under node `of`, and how many leaves the tree
-/// of `skynet` has: the largest power of ten that is not above `size`.
+/// How many leaves the tree of `skynet` has: the largest power of ten that is
+/// not above `size`.
 pub fn skynet_leaves(size: u64) -> u64 {
     std::iter::successors(Some(1), |n| Some(n * 10)).take_while(|n| *n <= size).last().unwrap_or(1)
 }
@@ -140,13 +141,44 @@ pub fn sleep_of(i: u64) -> Duration {
     Duration::from_micros(mixed(i) % LONGEST_SLEEP_US)
 }
 
-/// Adds the median and the 99th percentile of the oversleeps, µs, to a sample.
-pub fn with_oversleep(sample: Sample, mut late_us: Vec<f64>) -> Sample {
-    if late_us.is_empty() {
-        return sample;
+/// How late the sleepers of `timers_sleep` woke up, one slot each.
+///
+/// Only the steady part counts: sleepers due at least [`Lateness::SETTLE`]
+/// after the last of them was spawned, when nothing but timers is going on.
+pub struct Lateness {
+    origin: Instant,
+    /// Due time in µs after the origin (high half), lateness in ns (low half).
+    slots: Vec<AtomicU64>,
+}
+
+impl Lateness {
+    const SETTLE: Duration = Duration::from_millis(20);
+
+    /// Slots for `sleepers`.
+    pub fn new(sleepers: u64) -> Self {
+        Self { origin: Instant::now(), slots: (0..sleepers).map(|_| AtomicU64::new(0)).collect() }
     }
-    late_us.sort_by(f64::total_cmp);
-    let at = |share: f64| late_us[((late_us.len() - 1) as f64 * share) as usize];
-    let (p50, p99) = (at(0.5), at(0.99));
-    sample.and("late_p50_us", p50).and("late_p99_us", p99)
+
+    /// The `i`-th sleeper, which wanted to wake at `due`, has woken.
+    pub fn woke(&self, i: u64, due: Instant) {
+        let late = Instant::now().saturating_duration_since(due).as_nanos().min(u128::from(u32::MAX)) as u64;
+        let due = due.saturating_duration_since(self.origin).as_micros() as u64;
+        self.slots[i as usize].store(due << 32 | late, Relaxed);
+    }
+
+    /// Checks that all have woken, and adds the median and the 99th
+    /// percentile, in µs, to the sample.
+    pub fn add_to(&self, sample: Sample, all_spawned: Instant) -> Sample {
+        let slots: Vec<u64> = self.slots.iter().map(|slot| slot.load(Relaxed)).collect();
+        assert!(slots.iter().all(|slot| *slot != 0), "a sleeper did not wake");
+        let settled = (all_spawned + Self::SETTLE).saturating_duration_since(self.origin).as_micros() as u64;
+        let steady = slots.iter().filter(|slot| **slot >> 32 >= settled);
+        let mut late_us: Vec<f64> = steady.map(|slot| (*slot as u32) as f64 / 1000.0).collect();
+        if late_us.is_empty() {
+            return sample;
+        }
+        late_us.sort_by(f64::total_cmp);
+        let at = |share: f64| late_us[((late_us.len() - 1) as f64 * share) as usize];
+        sample.and("late_p50_us", at(0.5)).and("late_p99_us", at(0.99))
+    }
 }

@@ -79,6 +79,18 @@ fn anchor() -> (Instant, Moment) {
     *ANCHOR.get_or_init(|| (Instant::now(), Moment::now()))
 }
 
+/// A counter that rises a few times a nanosecond, for rough comparisons only: half the cost of reading the clock.
+#[inline]
+pub(crate) fn ticks() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: rdtsc has no effect but its result; every x86-64 system lets user code run it.
+    unsafe {
+        core::arch::x86_64::_rdtsc()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    Moment::now().as_nanos()
+}
+
 /// A cheap random number generator (wyrand's step): for fairness, never for secrets.
 #[derive(Debug)]
 pub struct Rng(Cell<u64>);

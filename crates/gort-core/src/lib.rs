@@ -7,9 +7,31 @@
 //!
 //! This crate is the engine room of the `gort` crate and makes no promise of stability of its own.
 
+pub mod alarm;
+pub mod blocking;
 pub mod claim;
+mod cpus;
+pub mod deadlock;
 pub mod env;
+mod g;
+pub mod grow;
 pub mod ids;
 pub mod lock;
+mod m;
+mod p;
 pub mod park;
+pub mod rt;
+mod runq;
+mod sched;
+pub mod snapshot;
+pub mod spawn;
+mod stack;
 mod sys;
+mod sysmon;
+mod timers;
+mod trim;
+
+pub use cpus::num_cpu;
+
+/// What anything that needs the runtime says outside of it.
+pub const NO_RUNTIME: &str = "gort: no runtime: enter it with #[gort::main(unsafe(migrate))]";

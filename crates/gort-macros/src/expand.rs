@@ -6,7 +6,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, Path, Result, ReturnType, Token, parse_quote};
+use syn::{Error, Path, Result, ReturnType, Token, parse_quote, parse_quote_spanned};
 
 use crate::function::Function;
 use crate::options::{self, Options};
@@ -63,9 +63,17 @@ fn enter(entry: Entry, promise: Span, options: &Options, function: &Function) ->
     let test_attr = (entry == Entry::Test).then(|| quote!(#[::core::prelude::v1::test]));
     let outer_sig = outer_signature(function);
 
-    let krate: Path = options.krate.clone().unwrap_or_else(|| parse_quote!(::gort));
+    // A return type that is no `Termination` is complained about where it stands, since the call carries its span.
+    let at = match &sig.output {
+        ReturnType::Default => sig.ident.span(),
+        ReturnType::Type(_, ty) => ty.span(),
+    };
+    let at = at.resolved_at(Span::mixed_site());
+
+    let krate: Path = options.krate.clone().unwrap_or_else(|| parse_quote_spanned!(at=> ::gort));
     let maxprocs = options.maxprocs.as_ref().map(|value| quote_spanned!(value.span()=> .maxprocs(#value)));
-    let main_stack = options.main_stack.as_ref().map(|value| quote_spanned!(value.span()=> .main_stack(#value)));
+    let main_stack =
+        options.main_stack.as_ref().map(|value| quote_spanned!(value.span()=> .main_stack(#value)));
 
     // Mixed-site: invisible to the user's body and not to be captured by anything of theirs.
     let settings = Ident::new("options", Span::mixed_site());
@@ -75,17 +83,12 @@ fn enter(entry: Entry, promise: Span, options: &Options, function: &Function) ->
             Entry::Main => "enter_main",
             Entry::Test => "enter_test",
         },
-        Span::call_site(),
+        at,
     );
-    // A return type that is no `Termination` is complained about where it stands.
-    let mut name = sig.ident.clone();
-    name.set_span(sig.output.span().resolved_at(name.span()));
-    if let ReturnType::Default = sig.output {
-        name.set_span(sig.ident.span());
-    }
+    let name = &sig.ident;
 
     let token = Token![unsafe](promise);
-    let call = quote!(#krate::__rt::#enter(#settings, #name));
+    let call = quote_spanned!(at=> #krate::__rt::#enter(#settings, #name));
     // The braces carry the promise's span as well, so that the whole block lies where the user wrote `unsafe`.
     let mut block = proc_macro2::Group::new(proc_macro2::Delimiter::Brace, call);
     block.set_span(promise);
@@ -97,6 +100,8 @@ fn enter(entry: Entry, promise: Span, options: &Options, function: &Function) ->
         #vis #outer_sig {
             #sig #body
             let #settings = #krate::__rt::Options::new() #maxprocs #main_stack;
+            // The promise is the safety comment: nobody should have to write another one above each test.
+            #[allow(clippy::undocumented_unsafe_blocks)]
             let #status: ::std::process::ExitCode = #token #block;
             #result
         }

@@ -22,7 +22,9 @@ impl Parse for Function {
         let vis = input.parse()?;
         let sig = input.parse()?;
         match input.parse()? {
-            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => Ok(Function { attrs, vis, sig, body }),
+            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => {
+                Ok(Function { attrs, vis, sig, body })
+            }
             other => Err(Error::new(other.span(), "a function with a body goes here")),
         }
     }
@@ -54,13 +56,19 @@ impl Function {
             errors.push(token.span(), format!("a `const fn` can not be a `#[{attribute}]`"));
         }
         if let Some(token) = &sig.unsafety {
-            errors.push(token.span(), format!("an `unsafe fn` can not be a `#[{attribute}]`: nobody could call it"));
+            errors.push(
+                token.span(),
+                format!("an `unsafe fn` can not be a `#[{attribute}]`: nobody could call it"),
+            );
         }
         if let Some(abi) = &sig.abi {
             errors.push(abi.span(), format!("a function with a foreign ABI can not be a `#[{attribute}]`"));
         }
         if !sig.generics.params.is_empty() {
-            errors.push(sig.generics.params.span(), format!("a `#[{attribute}]` function has no generic parameters"));
+            errors.push(
+                sig.generics.params.span(),
+                format!("a `#[{attribute}]` function has no generic parameters"),
+            );
         }
         if let Some(clause) = &sig.generics.where_clause {
             errors.push(clause.span(), format!("a `#[{attribute}]` function has no `where` clause"));

@@ -21,7 +21,8 @@ pub(crate) struct Options {
     pub(crate) krate: Option<Path>,
 }
 
-const KNOWN: &str = "the options are `unsafe(migrate)`, `maxprocs = n`, `main_stack = bytes` and `crate = path`";
+const KNOWN: &str =
+    "the options are `unsafe(migrate)`, `maxprocs = n`, `main_stack = bytes` and `crate = path`";
 
 impl Parse for Options {
     fn parse(input: ParseStream) -> Result<Options> {

@@ -1,8 +1,35 @@
 //! Go's concurrency runtime for Rust.
 
+mod block_on;
 pub mod channel;
-#[macro_use]
-mod select_macro;
+pub mod context;
+mod dump;
+mod go;
+pub mod local;
+mod panic_policy;
+mod rt;
+pub mod runtime;
+mod scope;
+mod select;
+pub mod time;
 mod waitq;
 
+pub use block_on::block_on;
 pub use channel::bounded as chan;
+pub use go::{Builder, Goexit, JoinHandle, go, goexit, gosched};
+pub use gort_core::blocking::{blocking, lock_os_thread, unlock_os_thread};
+pub use gort_macros::{main, test};
+pub use rt::run;
+pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use time::sleep;
+
+/// What the macros expand to; not for use by hand.
+#[doc(hidden)]
+pub mod __rt {
+    pub use crate::rt::{Options, detached, enter_main, enter_test};
+}
+
+#[doc(hidden)]
+pub mod __rt_select {
+    pub use crate::select::{Arm, Chosen, block, block_for, for_ever, pass, poll};
+}

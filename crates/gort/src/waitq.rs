@@ -72,7 +72,8 @@ impl Node {
         self.sleeper
     }
 
-    fn try_claim(&self) -> bool {
+    /// Wins the wait for the caller, who has taken the node out; false if something else has won it before.
+    pub(crate) fn try_claim(&self) -> bool {
         // SAFETY: `with_claim`'s contract: the claim lives while the node is queued, and it is queued now.
         self.claim.is_null() || unsafe { (*self.claim).try_win(self.token) }
     }

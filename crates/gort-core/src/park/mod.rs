@@ -19,13 +19,17 @@
 //! 3. A park has no spurious end.
 //! 4. Everything works on a plain OS thread too; there it blocks the thread.
 
-mod thread;
+pub(crate) mod goroutine;
+pub(crate) mod thread;
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use crate::claim::Claim;
 use crate::env::Moment;
-use crate::ids::WaitReason;
+use crate::g::G;
+use crate::ids::{GoroutineId, WaitReason};
+use crate::m::M;
+use crate::sched::submit;
 
 pub use thread::External;
 
@@ -43,6 +47,7 @@ unsafe impl Send for Sleeper {}
 unsafe impl Sync for Sleeper {}
 
 const TAG_MASK: usize = 0b11;
+const TAG_GOROUTINE: usize = 0;
 const TAG_THREAD: usize = 0b01;
 const TAG_EXTERNAL: usize = 0b10;
 
@@ -51,6 +56,10 @@ impl Sleeper {
         debug_assert_eq!(ptr.addr() & TAG_MASK, 0);
         // The pointers come from references, and the tag only adds to them: never null.
         Sleeper(NonNull::new(ptr.cast_mut().map_addr(|addr| addr | tag)).expect("a sleeper is never null"))
+    }
+
+    fn goroutine(g: &'static G) -> Sleeper {
+        Sleeper::tagged(ptr::from_ref(g).cast(), TAG_GOROUTINE)
     }
 
     fn tag(self) -> usize {
@@ -73,16 +82,21 @@ impl Sleeper {
 /// Who is calling: the current goroutine, or else the current OS thread.
 #[inline]
 pub fn current() -> Sleeper {
-    thread::current()
+    match this() {
+        Some((_, g)) => Sleeper::goroutine(g),
+        None => thread::current(),
+    }
 }
 
 /// Parks the caller until somebody calls [`ready`] with its [`Sleeper`].
 ///
 /// `commit` runs once the caller can be resumed safely; see the rules of the [module](self).
-#[inline]
+#[inline(always)]
 pub fn park<F: FnOnce()>(reason: WaitReason, commit: F) {
-    let _ = reason;
-    thread::park(commit);
+    match this() {
+        Some((m, g)) => goroutine::park(m, g, reason, commit),
+        None => thread::park(commit),
+    }
 }
 
 /// Parks the caller until somebody who has won `claim` calls [`ready`], or until `deadline`: then the deadline wins the
@@ -91,14 +105,28 @@ pub fn park<F: FnOnce()>(reason: WaitReason, commit: F) {
 /// With [`Moment::NEVER`] this is [`park`].
 #[inline]
 pub fn park_until<F: FnOnce()>(reason: WaitReason, deadline: Moment, claim: &Claim, commit: F) {
-    let _ = reason;
-    thread::park_until(deadline, claim, commit);
+    match this() {
+        Some((m, g)) if deadline == Moment::NEVER => goroutine::park(m, g, reason, commit),
+        Some((m, g)) => goroutine::park_until(m, g, reason, deadline, claim, commit),
+        None => thread::park_until(deadline, claim, commit),
+    }
+}
+
+/// Parks the caller until `deadline`.
+pub fn sleep_until(deadline: Moment) {
+    match this() {
+        Some((m, g)) if deadline == Moment::NEVER => goroutine::park(m, g, WaitReason::Sleep, || ()),
+        Some((m, g)) => goroutine::sleep_until(m, g, deadline),
+        None => thread::park_until(deadline, &Claim::new(), || ()),
+    }
 }
 
 /// Ends the park of `sleeper`. The caller has the right to (rule 2 of the [module](self)).
 #[inline]
 pub fn ready(sleeper: Sleeper) {
     match sleeper.tag() {
+        // SAFETY: an untagged sleeper came from `Sleeper::goroutine`; goroutines are never freed.
+        TAG_GOROUTINE => submit::ready(unsafe { &*sleeper.untagged::<G>() }),
         TAG_THREAD => thread::ready(sleeper.untagged()),
         _ => thread::ready_external(sleeper.untagged()),
     }
@@ -107,11 +135,32 @@ pub fn ready(sleeper: Sleeper) {
 /// Lets others run: Go's `Gosched`. On a plain OS thread it yields the thread.
 #[inline]
 pub fn yield_now() {
-    std::thread::yield_now();
+    match this() {
+        Some((_, g)) => goroutine::yield_now(g),
+        None => std::thread::yield_now(),
+    }
+}
+
+/// The id of the calling goroutine; None on a plain OS thread.
+pub fn goroutine_id() -> Option<GoroutineId> {
+    this().map(|(_, g)| g.id())
 }
 
 /// Whether the caller is a goroutine.
 #[inline]
 pub fn on_goroutine() -> bool {
-    false
+    this().is_some()
+}
+
+/// The slot for goroutine-locals of the calling goroutine; None on a plain OS thread. The room above that uses it
+/// registers its destructor with [`set_locals_end`](crate::spawn::set_locals_end).
+pub fn locals_slot() -> Option<NonNull<std::cell::Cell<*mut ()>>> {
+    this().map(|(_, g)| NonNull::from(&g.locals))
+}
+
+/// The machine that the calling thread is and the goroutine that it runs. Good until the next park.
+#[inline(always)]
+pub(crate) fn this() -> Option<(&'static M, &'static G)> {
+    let m = M::current()?;
+    Some((m, m.curg()?))
 }

@@ -2,25 +2,26 @@
 //!
 //! A thread's parker is one word and moves in a circle:
 //! ```text
-//!   EMPTY ──wait──► SLEEPING ──ready──► NOTIFIED ──wait ends──► EMPTY
-//!     └────────────ready (before the wait)──────────┘
+//!   EMPTY ──wait──► SLEEPING or FOR_EVER ──ready──► NOTIFIED ──wait ends──► EMPTY
+//!     └─────────────ready (before the wait)────────────┘
 //! ```
 //! Parkers are pooled and never freed: a waker may still be on its way to the futex when the thread it woke has gone
 //! on, or even ended. The stray futex wake-up then hits a parker of somebody else, who just looks again.
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::{Sleeper, TAG_THREAD};
 use crate::claim::Claim;
 use crate::env::Moment;
-use crate::lock::Spin;
 use crate::sys::futex;
 
 const EMPTY: u32 = 0;
 const NOTIFIED: u32 = 1;
 const SLEEPING: u32 = 2;
+const FOR_EVER: u32 = 3;
 
 /// How one OS thread waits. Alone on its cache line: it is written by whoever wakes the thread.
 #[repr(align(64))]
@@ -36,11 +37,16 @@ pub struct External {
     pub wake: unsafe fn(*const External),
 }
 
-/// OS threads parked here without a deadline: only a wake-up from inside the program can get them going again, which is
-/// what the deadlock detector wants to know.
+/// OS threads that sleep here without a deadline: only a wake-up from inside the program can get them going again, which
+/// is what the deadlock detector wants to know. The waker takes its sleeper off the count, so that a thread which has
+/// been woken, but was not given a CPU yet, does not count as asleep.
 pub(crate) static PARKED_FOR_EVER: AtomicUsize = AtomicUsize::new(0);
 
-static POOL: Spin<Vec<&'static Parker>> = Spin::new(Vec::new());
+static POOL: Mutex<Vec<&'static Parker>> = Mutex::new(Vec::new());
+
+fn pool() -> MutexGuard<'static, Vec<&'static Parker>> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 thread_local! {
     /// This thread's parker, or null. Without a destructor, so that it can be read while the thread's locals go away.
@@ -55,7 +61,7 @@ impl Drop for ReturnAtExit {
         let mine = MINE.replace(ptr::null());
         if !mine.is_null() {
             // SAFETY: parkers are leaked on purpose, so the reference is good for ever.
-            POOL.lock().push(unsafe { &*mine });
+            pool().push(unsafe { &*mine });
         }
     }
 }
@@ -71,7 +77,7 @@ fn mine() -> &'static Parker {
 
 #[cold]
 fn adopt() -> &'static Parker {
-    let pooled = POOL.lock().pop();
+    let pooled = pool().pop();
     let parker = pooled.unwrap_or_else(|| Box::leak(Box::new(Parker(AtomicU32::new(EMPTY)))));
     MINE.set(parker);
     // Fails in a thread whose locals are being destroyed: that thread keeps the parker, 64 bytes, for good.
@@ -86,9 +92,7 @@ pub(super) fn current() -> Sleeper {
 pub(super) fn park<F: FnOnce()>(commit: F) {
     let parker = mine();
     commit();
-    PARKED_FOR_EVER.fetch_add(1, Ordering::Relaxed);
     parker.wait(None);
-    PARKED_FOR_EVER.fetch_sub(1, Ordering::Relaxed);
 }
 
 pub(super) fn park_until<F: FnOnce()>(deadline: Moment, claim: &Claim, commit: F) {
@@ -107,8 +111,13 @@ pub(super) fn ready(parker: *const Parker) {
     // SAFETY: a thread sleeper is the address of a parker, and those are never freed.
     let parker = unsafe { &*parker };
     // Release: pairs with the Acquire in `wait`; what the waker wrote is seen by the woken.
-    if parker.0.swap(NOTIFIED, Ordering::Release) == SLEEPING {
-        futex::wake(&parker.0, 1);
+    match parker.0.swap(NOTIFIED, Ordering::Release) {
+        FOR_EVER => {
+            PARKED_FOR_EVER.fetch_sub(1, Ordering::Relaxed);
+            futex::wake(&parker.0, 1);
+        }
+        SLEEPING => futex::wake(&parker.0, 1),
+        _ => {}
     }
 }
 
@@ -127,8 +136,8 @@ impl Parker {
             }
             std::hint::spin_loop();
         }
-        // Only `ready` moves the word away from EMPTY or SLEEPING, always to NOTIFIED.
-        let _ = self.0.compare_exchange(EMPTY, SLEEPING, Ordering::Relaxed, Ordering::Relaxed);
+        let asleep = if deadline.is_some() { SLEEPING } else { FOR_EVER };
+        self.fall_asleep(asleep);
         loop {
             if self.take() {
                 return true;
@@ -136,7 +145,18 @@ impl Parker {
             if deadline.is_some_and(|deadline| Moment::now() >= deadline) {
                 return self.give_up();
             }
-            futex::wait(&self.0, SLEEPING, deadline);
+            futex::wait(&self.0, asleep, deadline);
+        }
+    }
+
+    /// Marks the thread as asleep, unless the notification has come already.
+    fn fall_asleep(&self, asleep: u32) {
+        if asleep == FOR_EVER {
+            PARKED_FOR_EVER.fetch_add(1, Ordering::Relaxed);
+        }
+        let marked = self.0.compare_exchange(EMPTY, asleep, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if !marked && asleep == FOR_EVER {
+            PARKED_FOR_EVER.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

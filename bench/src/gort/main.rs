@@ -1,0 +1,55 @@
+//! The scenarios on gort. `GOMAXPROCS` is the runtime's own variable, and
+//! `GORT_STACK` chooses the stack class of `parked_1m`.
+
+mod channels;
+mod programs;
+mod selects;
+mod sync;
+mod tasks;
+mod timers;
+
+use gort_bench::{BUFFER, CROWD, Job, Sample, Scenario};
+
+static TABLE: &[Scenario<fn(u64) -> Sample>] = &[
+    Scenario::new("yield_2", 10_000_000, tasks::yield_2),
+    Scenario::new("spawn_join", 5_000_000, tasks::spawn_join),
+    Scenario::with("spawn_join", "WaitGroup", 5_000_000, tasks::spawn_join_waitgroup),
+    Scenario::new("spawn_chain", 5_000_000, tasks::spawn_chain),
+    Scenario::new("parked_1m", 1_000_000, tasks::parked),
+    Scenario::with("parked_1m", "64KiB", 1_000_000, tasks::parked_64k),
+    Scenario::new("pingpong", 2_000_000, channels::pingpong),
+    Scenario::new("chan_spsc_unbuf", 5_000_000, |n| channels::stream(n, 0, 1, 1)),
+    Scenario::new("chan_spsc_128", 20_000_000, |n| channels::stream(n, BUFFER, 1, 1)),
+    Scenario::new("chan_mpsc_128", 20_000_000, |n| channels::stream(n, BUFFER, CROWD, 1)),
+    Scenario::new("chan_mpmc_128", 20_000_000, |n| channels::stream(n, BUFFER, CROWD, CROWD)),
+    Scenario::new("chan_mpmc_unbuf", 5_000_000, |n| channels::stream(n, 0, CROWD, CROWD)),
+    Scenario::new("select2", 3_000_000, selects::select2),
+    Scenario::new("select8", 2_000_000, selects::select8),
+    Scenario::new("select_default", 100_000_000, selects::select_default),
+    Scenario::new("mutex_uncontended", 50_000_000, sync::mutex_uncontended),
+    Scenario::new("mutex_contended", 10_000_000, sync::mutex_contended),
+    Scenario::new("rwmutex_read", 20_000_000, sync::rwmutex_read),
+    Scenario::new("waitgroup_fanout", 2_000_000, sync::waitgroup_fanout),
+    Scenario::new("timers_sleep", 200_000, timers::timers_sleep),
+    Scenario::new("timer_reset", 10_000_000, timers::timer_reset),
+    Scenario::with("timer_reset", "func", 10_000_000, timers::timer_reset_func),
+    Scenario::new("skynet", 1_000_000, programs::skynet),
+    Scenario::new("sieve", 3_000, programs::sieve),
+    Scenario::new("forkjoin_fib", 2_000_000, programs::forkjoin_fib),
+    Scenario::with("forkjoin_fib", "scope", 2_000_000, programs::forkjoin_fib_scope),
+    Scenario::new("parallel_sort", 4_000_000, programs::parallel_sort),
+    Scenario::new("chan_value_16", 10_000_000, channels::values::<16>),
+    Scenario::new("chan_value_256", 5_000_000, channels::values::<256>),
+    Scenario::new("chan_value_64k", 50_000, channels::values::<65528>),
+    Scenario::new("select_done_10k", 1_000_000, selects::select_done),
+    Scenario::new("semaphore_chan", 5_000_000, sync::semaphore_chan),
+    Scenario::new("pingpong_pairs", 2_000_000, channels::pingpong_pairs),
+    Scenario::new("pingpong_pinned", 50_000, channels::pingpong_pinned),
+    Scenario::new("pingpong_thread", 50_000, channels::pingpong_thread),
+];
+
+fn main() {
+    let job = Job::from_args("gort", TABLE);
+    // SAFETY: nothing in the bodies keeps a thread-local across a park.
+    unsafe { gort::run(move || job.perform()) }
+}

@@ -1,0 +1,136 @@
+//! Waiting for a moment: the timer behind a timed park, and alarms, which start a goroutine when they go off.
+
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use crate::env::Moment;
+use crate::g::G;
+use crate::lock::Spin;
+use crate::m::M;
+use crate::p::P;
+use crate::sched::{Runtime, runtime};
+use crate::spawn::{self, Origin};
+use crate::timers::Node;
+
+/// Payloads with this bit are alarms, others are goroutines.
+const ALARM_TAG: usize = 1;
+
+/// A function that is called, on a goroutine of its own, when a moment has come; Go's `AfterFunc` timer.
+///
+/// It can be stopped and set again, also after it went off. A dropped alarm that is set still goes off.
+#[derive(Clone)]
+pub struct Alarm(Arc<Inner>);
+
+struct Inner {
+    node: Node,
+    /// Starting and stopping, one at a time.
+    setting: Spin<()>,
+    function: Box<dyn Fn() + Send + Sync>,
+    origin: Origin,
+}
+
+// SAFETY: the node is governed by `setting` and the locks of the heaps; the function is Send + Sync.
+unsafe impl Send for Inner {}
+// SAFETY: as above.
+unsafe impl Sync for Inner {}
+
+impl std::fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Alarm")
+    }
+}
+
+impl Alarm {
+    /// An alarm that is not set. `function` must not unwind (the process ends then).
+    pub fn new(origin: Origin, function: impl Fn() + Send + Sync + 'static) -> Alarm {
+        let inner = Arc::new_cyclic(|this: &std::sync::Weak<Inner>| Inner {
+            node: Node::revocable(this.as_ptr().cast::<()>().map_addr(|addr| addr | ALARM_TAG)),
+            setting: Spin::new(()),
+            function: Box::new(function),
+            origin,
+        });
+        Alarm(inner)
+    }
+
+    /// Sets the alarm to `when`, in place of what it was set to. True if it was set and had not gone off yet.
+    ///
+    /// # Panics
+    /// Outside the runtime.
+    #[track_caller]
+    pub fn set(&self, when: Moment) -> bool {
+        let rt = runtime().unwrap_or_else(|| panic!("{}", crate::NO_RUNTIME));
+        let first;
+        let was_set = {
+            let _setting = self.0.setting.lock();
+            let was_set = self.0.node.cancel();
+            // It may be on its way off on another machine, between check and act: a few instructions.
+            while self.0.node.is_due() {
+                std::hint::spin_loop();
+            }
+            if when == Moment::NEVER {
+                first = false;
+            } else {
+                // The set alarm keeps itself alive.
+                let _kept = Arc::into_raw(self.0.clone());
+                // Without a processor, the first one's heap: any will do.
+                let p = M::current().and_then(M::p).unwrap_or_else(|| rt.p_at(0));
+                // SAFETY: the node is in an Arc that has just been given a count for it.
+                first = unsafe { p.timers.adding().add(&self.0.node, when) };
+            }
+            was_set
+        };
+        if was_set {
+            self.release();
+        }
+        if first {
+            rt.announce_timer(when);
+        }
+        was_set
+    }
+
+    /// Makes sure that it does not go off: true. It was not set, or has gone off already: false.
+    pub fn stop(&self) -> bool {
+        let stopped = {
+            let _setting = self.0.setting.lock();
+            self.0.node.cancel()
+        };
+        if stopped {
+            self.release();
+        }
+        stopped
+    }
+
+    /// Gives back the count that a set alarm holds.
+    fn release(&self) {
+        // SAFETY: `set` leaked one count, and the cancellation of that setting has come to us alone.
+        unsafe { Arc::decrement_strong_count(Arc::as_ptr(&self.0)) };
+    }
+}
+
+/// The timer node of a park of `g`: when it comes due `g` is readied.
+pub(crate) fn payload_of(g: &'static G) -> *const () {
+    ptr::from_ref(g).cast()
+}
+
+/// A timer came due: what is to be queued for it. Owner of `p`, in the scheduler.
+///
+/// # Safety
+/// The node was returned by `Timers::check` and not acted on yet.
+pub(crate) unsafe fn act(rt: &Runtime, p: &'static P, node: NonNull<Node>) -> NonNull<G> {
+    // SAFETY: a due node is valid until acted on.
+    let node = unsafe { node.as_ref() };
+    let payload = node.payload;
+    if payload.addr() & ALARM_TAG == 0 {
+        // SAFETY: the payload came from `payload_of`; goroutines are never freed.
+        let g = unsafe { &*payload.cast::<G>() };
+        g.status.transition_to_ready();
+        return NonNull::from(g);
+    }
+    node.acted_on();
+    // SAFETY: a set alarm holds one count of itself, which is ours now.
+    let inner = unsafe { Arc::from_raw(payload.map_addr(|addr| addr & !ALARM_TAG).cast::<Inner>()) };
+    let origin = inner.origin;
+    // SAFETY: the body owns what it uses.
+    let g = unsafe { spawn::prepare(rt, p, origin, move || (inner.function)()) };
+    g.unwrap_or_else(|error| crate::sys::throw(format_args!("no stack for a timer's function: {error}")))
+}

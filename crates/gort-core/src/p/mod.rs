@@ -1,0 +1,217 @@
+//! The processor: the right to run goroutines, with what that takes: a run queue, timers, free goroutines, ids.
+//!
+//! Passive: it does nothing by itself and knows no machine. One machine owns it at a time, or the idle list does; the
+//! owner alone touches its cells. Its queue and its timers may also be reached by thieves, its counters by readers.
+
+use std::cell::{Cell, UnsafeCell};
+use std::io;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::env::{self, Rng};
+use crate::g::G;
+use crate::g::pool::{self, Pool};
+use crate::runq::list::List;
+use crate::runq::ring::LocalQueue;
+use crate::stack::class::Class;
+use crate::stack::slab::Plots;
+use crate::timers::Timers;
+
+/// A processor. Aligned to two cache lines: the prefetcher fetches pairs.
+#[repr(align(128))]
+pub(crate) struct P {
+    pub(crate) id: u32,
+    pub(crate) queue: LocalQueue<G>,
+    pub(crate) timers: Timers,
+    /// Counts the owner's looks for work; a thief that sees it stand still knows that the owner is busy with one thing.
+    pub(crate) tick: AtomicU32,
+    /// GOMAXPROCS was lowered below this processor: its owner drops it at the next safe point.
+    pub(crate) retired: AtomicBool,
+    /// Retired, and nobody owns it (under the lock of the scheduler).
+    pub(crate) out: AtomicBool,
+    pub(crate) stats: Stats,
+    pub(crate) eager: WakePolicy,
+    pub(crate) rng: Rng,
+    /// Timers became earlier without anybody else having been told.
+    pub(crate) timers_unannounced: Cell<bool>,
+    free: UnsafeCell<List<G>>,
+    plots: Cell<Plots>,
+    ids: Cell<(u64, u64)>,
+    /// The machine that is being made for it is already counted as searching.
+    pub(crate) starts_spinning: Cell<bool>,
+    /// In the list of idle processors, or of those that wait for a machine to be made.
+    pub(crate) idle_next: Cell<Option<&'static P>>,
+}
+
+// SAFETY: cells are touched by the owner only (see the head of the file); ownership moves under the scheduler's lock or
+// by a release/acquire hand-over of the pointer.
+unsafe impl Sync for P {}
+// SAFETY: as above.
+unsafe impl Send for P {}
+
+/// Counters that only the owner writes, so that counting is a plain store.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    pub(crate) created: Count,
+    pub(crate) ended: Count,
+    pub(crate) parks: Count,
+    pub(crate) steals: Count,
+    pub(crate) handoffs: Count,
+}
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    #[inline]
+    pub(crate) fn up(&self) {
+        self.add(1);
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether to wake an idle machine for a goroutine in the `next` slot, or to trust that the running goroutine parks soon.
+///
+/// Waking an idle core costs the waker as much as a hundred hand-overs; in a ping-pong it would be wasted each time.
+/// But a goroutine that makes another ready and computes on must not keep it waiting. So the processor learns: each
+/// guess is checked at its next look for work, by how long the goroutine in the slot had to wait.
+#[derive(Debug, Default)]
+pub(crate) struct WakePolicy {
+    /// 0..=MAX; from EAGER on, wake at once.
+    score: Cell<u8>,
+    /// When the slot was filled while a processor was idle; 0 if it was not.
+    since: Cell<u64>,
+}
+
+impl WakePolicy {
+    const EAGER: u8 = 4;
+    const MAX: u8 = 12;
+    /// A wait that would have been worth a wake-up: about what waking costs, 20 us at 2.5 ticks a nanosecond.
+    const SLOW_TICKS: u64 = 50_000;
+
+    /// The slot was filled, and some processor is idle: wake a machine for it?
+    #[inline]
+    pub(crate) fn filled(&self) -> bool {
+        self.since.set(env::ticks());
+        self.score.get() >= Self::EAGER
+    }
+
+    /// Whether a guess is waiting to be checked.
+    #[inline]
+    pub(crate) fn pending(&self) -> bool {
+        self.since.get() != 0
+    }
+
+    /// The owner looks for work: learn.
+    pub(crate) fn check(&self) {
+        let waited = env::ticks().saturating_sub(self.since.replace(0));
+        let score = self.score.get();
+        self.score.set(if waited > Self::SLOW_TICKS { (score + 4).min(Self::MAX) } else { score.saturating_sub(1) });
+    }
+}
+
+impl P {
+    /// Free goroutines that a processor keeps; above it gives half back.
+    const FREE_MAX: usize = 64;
+    const IDS_BATCH: u64 = 16;
+    const PLOTS_BATCH: usize = 16;
+
+    pub(crate) fn new(id: u32, seed: u64) -> P {
+        P {
+            id,
+            queue: LocalQueue::new(),
+            timers: Timers::new(),
+            tick: AtomicU32::new(0),
+            retired: AtomicBool::new(false),
+            out: AtomicBool::new(false),
+            stats: Stats::default(),
+            eager: WakePolicy::default(),
+            rng: Rng::new(seed),
+            timers_unannounced: Cell::new(false),
+            free: UnsafeCell::new(List::new()),
+            plots: Cell::new(Plots::none()),
+            ids: Cell::new((0, 0)),
+            starts_spinning: Cell::new(false),
+            idle_next: Cell::new(None),
+        }
+    }
+
+    /// Owner: the next goroutine id; `source` is the process-wide counter.
+    #[inline]
+    pub(crate) fn next_id(&self, source: &AtomicU64) -> u64 {
+        let (mut next, mut end) = self.ids.get();
+        if next == end {
+            next = source.fetch_add(Self::IDS_BATCH, Ordering::Relaxed);
+            end = next + Self::IDS_BATCH;
+        }
+        self.ids.set((next + 1, end));
+        next
+    }
+
+    /// Owner: a free `G` of the default class.
+    ///
+    /// # Errors
+    /// No memory for another stack.
+    #[inline]
+    pub(crate) fn take_g(&self, pool: &Pool, class: Class) -> io::Result<NonNull<G>> {
+        // SAFETY: the owner alone touches the list, and this borrow ends here.
+        match unsafe { &mut *self.free.get() }.pop() {
+            Some(g) => Ok(g),
+            None => self.take_g_slow(pool, class),
+        }
+    }
+
+    #[cold]
+    fn take_g_slow(&self, pool: &Pool, class: Class) -> io::Result<NonNull<G>> {
+        // SAFETY: as in `take_g`; `refill` does not call back.
+        let free = unsafe { &mut *self.free.get() };
+        pool.refill(class, Self::FREE_MAX / 2, free);
+        if let Some(g) = free.pop() {
+            return Ok(g);
+        }
+        let mut plots = self.plots.get();
+        let plot = match plots.next() {
+            Some(plot) => plot,
+            None => {
+                plots = pool.take_plots(class, Self::PLOTS_BATCH)?;
+                plots.next().expect("at least one plot was taken")
+            }
+        };
+        self.plots.set(plots);
+        Ok(pool::seat(plot))
+    }
+
+    /// Owner: keeps a `G` of the default class whose goroutine has ended.
+    #[inline]
+    pub(crate) fn put_g(&self, pool: &Pool, g: NonNull<G>) {
+        // SAFETY: as in `take_g`.
+        let free = unsafe { &mut *self.free.get() };
+        free.push_front(g);
+        if free.len() >= Self::FREE_MAX {
+            self.spill(pool);
+        }
+    }
+
+    #[cold]
+    fn spill(&self, pool: &Pool) {
+        // SAFETY: as in `take_g`.
+        let free = unsafe { &mut *self.free.get() };
+        // The warmest half stays.
+        let mut keep = List::new();
+        for _ in 0..Self::FREE_MAX / 2 {
+            keep.push(free.pop().expect("the list is full"));
+        }
+        let rest = std::mem::replace(free, keep);
+        pool.put_all(rest);
+    }
+}

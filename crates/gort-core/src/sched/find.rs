@@ -1,0 +1,288 @@
+//! A machine looks for work. The order is Go's, with two additions: every so often the ring goes before the `next` slot,
+//! so that goroutines which keep starting or waking one another can not starve the rest of their processor; and an idle
+//! machine searches a little longer before it sleeps, since being woken costs more than looking.
+
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+
+use super::Runtime;
+use super::keeper::Watch;
+use crate::alarm;
+use crate::env::Moment;
+use crate::g::G;
+use crate::m::M;
+use crate::p::P;
+use crate::timers::Timers;
+
+/// Every how many looks the global queue comes first, and every how many the ring goes before the next slot: Go's
+/// number, a prime, so that it does not keep step with patterns of the program.
+const FAIR_TICKS: u32 = 61;
+const RING_FIRST: u32 = 30;
+
+/// Rounds over all other processors before a searching machine gives up, and pauses after each: about 20 us in all.
+const ROUNDS: u32 = 32;
+const PAUSES: u32 = 40;
+/// From this round on, timers and `next` slots of others are taken too.
+const DEEP_ROUND: u32 = 2;
+
+impl Runtime {
+    /// The next goroutine for `m` to run; sleeps until there is one. None: the machine is to end.
+    pub(crate) fn find_runnable(&self, m: &'static M) -> Option<NonNull<G>> {
+        loop {
+            let Some(p) = m.p() else {
+                if !self.stop_m(m) {
+                    return None;
+                }
+                continue;
+            };
+            if p.retired.load(Ordering::Relaxed) {
+                self.drop_retired(m);
+                continue;
+            }
+            if let Some(g) = self.look(m, p) {
+                self.found(m, p);
+                return Some(g);
+            }
+            self.go_idle(m);
+        }
+    }
+
+    /// Looks at every place where work can be, nearest first.
+    #[inline]
+    fn look(&self, m: &'static M, p: &'static P) -> Option<NonNull<G>> {
+        if p.eager.pending() {
+            p.eager.check();
+        }
+        if p.timers.earliest() != Moment::NEVER {
+            self.run_timers(p, &p.timers, Moment::now());
+        }
+        let tick = p.tick.load(Ordering::Relaxed).wrapping_add(1);
+        p.tick.store(tick, Ordering::Relaxed);
+        let turn = tick % FAIR_TICKS;
+        if turn == 0
+            && let Some(g) = self.take_global(p, 1)
+        {
+            return Some(g);
+        }
+        if turn == RING_FIRST
+            && let Some(g) = p.queue.pop()
+        {
+            return Some(g);
+        }
+        if let Some(g) = p.queue.take_next() {
+            return Some(g);
+        }
+        if let Some(g) = p.queue.pop() {
+            return Some(g);
+        }
+        self.look_elsewhere(m, p)
+    }
+
+    #[cold]
+    fn look_elsewhere(&self, m: &'static M, p: &'static P) -> Option<NonNull<G>> {
+        if let Some(g) = self.take_global(p, usize::MAX) {
+            return Some(g);
+        }
+        self.steal(m, p)
+    }
+
+    /// `m` has found work on `p`: it does not search any more, and tells others of what it leaves to them.
+    #[inline]
+    fn found(&self, m: &'static M, p: &'static P) {
+        if m.spinning.get() {
+            self.stop_spinning(m);
+        }
+        if p.timers_unannounced.replace(false) {
+            self.announce_timer(p.timers.earliest());
+        }
+    }
+
+    #[cold]
+    fn stop_spinning(&self, m: &'static M) {
+        m.spinning.set(false);
+        self.search.stop();
+        // While we searched, submitters relied on us, and we took only one thing. If there is more, the next machine.
+        if self.work_in_sight() {
+            self.wake_p();
+        }
+    }
+
+    /// Takes up to `max` from the global queue: the first is returned, the rest goes into the ring of `p`.
+    fn take_global(&self, p: &'static P, max: usize) -> Option<NonNull<G>> {
+        if self.global_len.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut shared = self.shared.lock();
+        let len = shared.global.len();
+        let share = len / self.procs.load(Ordering::Relaxed).max(1) as usize + 1;
+        let count = share.min(crate::runq::ring::CAPACITY / 2).min(max);
+        let first = shared.global.pop();
+        for _ in 1..count {
+            let Some(g) = shared.global.pop() else { break };
+            if let Err(g) = p.queue.push(g) {
+                shared.global.push_front(g);
+                break;
+            }
+        }
+        self.global_len.store(shared.global.len(), Ordering::Relaxed);
+        first
+    }
+
+    /// Searches the other processors, several rounds long.
+    fn steal(&self, m: &'static M, p: &'static P) -> Option<NonNull<G>> {
+        let procs = self.procs.load(Ordering::Relaxed);
+        if procs == 1 && self.all_ps().len() == 1 {
+            return None;
+        }
+        if !m.spinning.get() {
+            if !self.search.try_start(procs) {
+                return None;
+            }
+            m.spinning.set(true);
+        }
+        for round in 0..ROUNDS {
+            if let Some(g) = self.steal_round(p, round >= DEEP_ROUND) {
+                return Some(g);
+            }
+            if self.global_len.load(Ordering::Relaxed) != 0
+                && let Some(g) = self.take_global(p, usize::MAX)
+            {
+                return Some(g);
+            }
+            if p.retired.load(Ordering::Relaxed) {
+                return None;
+            }
+            (0..PAUSES).for_each(|_| std::hint::spin_loop());
+        }
+        None
+    }
+
+    fn steal_round(&self, p: &'static P, deep: bool) -> Option<NonNull<G>> {
+        let made = self.all_ps().len();
+        let start = p.rng.below(made as u32) as usize;
+        for victim in (start..made).chain(0..start).map(|index| self.p_at(index)) {
+            if victim.id == p.id {
+                continue;
+            }
+            if deep && self.take_due_timers(p, victim) {
+                return p.queue.take_next().or_else(|| p.queue.pop());
+            }
+            let stolen = victim.queue.steal_half(&p.queue).or_else(|| if deep { steal_next(victim) } else { None });
+            if stolen.is_some() {
+                p.stats.steals.up();
+                return stolen;
+            }
+        }
+        None
+    }
+
+    /// Runs the victim's timers that are due. True if that made something runnable here.
+    fn take_due_timers(&self, p: &'static P, victim: &'static P) -> bool {
+        if victim.timers.earliest() == Moment::NEVER {
+            return false;
+        }
+        self.run_timers(p, &victim.timers, Moment::now()) && !p.queue.is_empty()
+    }
+
+    /// Owner of `p`: fires what is due in `timers`, its own or another's; what that wakes goes to `p`. True if any.
+    pub(crate) fn run_timers(&self, p: &'static P, timers: &Timers, now: Moment) -> bool {
+        let mut fired = false;
+        while timers.earliest() <= now {
+            for node in timers.check(now) {
+                fired = true;
+                // SAFETY: the node came due and was not acted on yet; `alarm` knows what its payload is.
+                let g = unsafe { alarm::act(self, p, node) };
+                self.put_ring(p, g);
+            }
+        }
+        if fired && p.queue.len() > 1 {
+            self.wake_p();
+        }
+        fired
+    }
+
+    /// Whether any ring or the global queue holds something.
+    pub(crate) fn work_in_sight(&self) -> bool {
+        self.global_len.load(Ordering::Relaxed) != 0 || self.all_ps().any(|p| p.queue.len() != 0)
+    }
+
+    /// Nothing to do for `m`: gives its processor up, looks once more, and keeps time or leaves it to others.
+    /// It comes back with a processor, or without one and then has to stop.
+    #[cold]
+    fn go_idle(&self, m: &'static M) {
+        {
+            let mut shared = self.shared.lock();
+            if !shared.global.is_empty() {
+                return;
+            }
+            let p = m.release_p();
+            p.timers_unannounced.set(false);
+            if p.retired.load(Ordering::Relaxed) {
+                m.acquire_p(p);
+                return;
+            }
+            self.put_idle_p(&mut shared, p);
+        }
+        if m.spinning.replace(false) {
+            self.search.stop();
+            if self.look_again(m) {
+                return;
+            }
+        }
+        self.keep_time(m);
+    }
+
+    /// The last look of a machine that searched: everything that was submitted while others relied on it.
+    fn look_again(&self, m: &'static M) -> bool {
+        let work = self.global_len.load(Ordering::Relaxed) != 0 || self.all_ps().any(|p| !p.queue.is_empty());
+        if !work {
+            return false;
+        }
+        let Some(p) = self.take_idle_p() else { return false };
+        m.acquire_p(p);
+        m.spinning.set(true);
+        self.search.start();
+        true
+    }
+
+    /// Sleeps until the next timer, if there is one and nobody else does.
+    fn keep_time(&self, m: &'static M) {
+        let earliest = self.earliest_timer();
+        if earliest == Moment::NEVER {
+            return;
+        }
+        if !self.keeper.keep(earliest) {
+            // A keeper that has gone meanwhile looks at all timers before it sleeps again.
+            let _: Watch = self.keeper.tell(earliest);
+            return;
+        }
+        let Some(p) = self.take_idle_p() else { return };
+        m.acquire_p(p);
+        let now = Moment::now();
+        for other in self.all_ps() {
+            if other.timers.earliest() <= now {
+                self.run_timers(p, &other.timers, now);
+            }
+        }
+    }
+}
+
+/// Takes what `victim` would run next, if it has been busy with one thing for a while (Go sleeps 3 us to find out).
+///
+/// A goroutine in the slot usually runs within a tenth of that, when the running one parks; taking it then would only
+/// tear apart what works together. The tick tells: if it moves, the victim is getting on by itself.
+fn steal_next(victim: &'static P) -> Option<NonNull<G>> {
+    const LOOKS: u32 = 100;
+    let item = victim.queue.peek_next();
+    if item.is_null() {
+        return None;
+    }
+    let tick = victim.tick.load(Ordering::Relaxed);
+    for _ in 0..LOOKS {
+        std::hint::spin_loop();
+        if victim.tick.load(Ordering::Relaxed) != tick || victim.queue.peek_next() != item {
+            return None;
+        }
+    }
+    victim.queue.steal_next(item)
+}

@@ -1,0 +1,231 @@
+//! The loop of a machine: find a goroutine, run it until it gives the processor back, do what it asked for.
+//!
+//! ```text
+//!           ┌──────────── find_runnable ◄────────────┐
+//!           ▼                                        │
+//!        resume ──► goroutine runs ──► Park: commit ─┤
+//!           ▲                          Yield: queue ─┤
+//!           │                          Exit: free  ──┘
+//!    wait, locked: sleep until this goroutine is handed over with a processor
+//! ```
+//! A goroutine locked to a machine runs there and nowhere else: whoever finds it in a queue hands it its own processor
+//! (`hand_to_locked`); a locked machine whose goroutine waits gives its processor to others and sleeps.
+
+use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Runtime, Shared};
+use crate::env::Moment;
+use crate::g::{Command, G};
+use crate::m::M;
+use crate::p::P;
+
+/// How long an idle machine keeps its thread.
+const IDLE_THREAD: Duration = Duration::from_secs(10);
+
+impl Runtime {
+    /// The life of a machine on its thread.
+    pub(crate) fn machine_loop(&self, m: &'static M) {
+        while let Some(g) = self.find_runnable(m) {
+            self.run(m, g);
+            if m.tainted.get() {
+                break;
+            }
+        }
+        debug_assert!(m.p().is_none(), "a machine ends without a processor");
+    }
+
+    #[inline]
+    fn run(&self, m: &'static M, g: NonNull<G>) {
+        // SAFETY: goroutines are never freed.
+        let g: &'static G = unsafe { g.as_ref() };
+        if !g.locked_m.load(Ordering::Relaxed).is_null() {
+            return self.hand_to_locked(m, g);
+        }
+        self.execute(m, g);
+        if !m.locked_g.get().is_null() {
+            self.serve_locked(m);
+        }
+    }
+
+    /// Runs `g` once.
+    #[inline]
+    fn execute(&self, m: &'static M, g: &'static G) {
+        m.set_curg(g);
+        g.status.transition_to_running();
+        // SAFETY: we are on the machine's stack, and popped the goroutine from a queue: it is ours.
+        let command = unsafe { g.resume() };
+        m.set_curg(ptr::null());
+        match command {
+            Command::Park => {
+                if let Some(p) = m.p() {
+                    p.stats.parks.up();
+                }
+                if let Some((commit, data)) = m.commit.take() {
+                    // SAFETY: `park` stored the pair: the function takes the closure it is meant for, once.
+                    unsafe { commit(data) }
+                }
+            }
+            Command::Yield => {
+                g.status.transition_to_yielded();
+                match m.p() {
+                    // A locked goroutine has to be handed over by whoever pops it.
+                    Some(p) if m.locked_g.get().is_null() => self.put_yielded(p, NonNull::from(g)),
+                    _ => self.put_global(NonNull::from(g)),
+                }
+            }
+            Command::Exit => self.bury(m, g),
+        }
+    }
+
+    /// The goroutine has ended: its `G` is free.
+    #[inline]
+    fn bury(&self, m: &'static M, g: &'static G) {
+        g.status.transition_to_idle();
+        if !m.locked_g.get().is_null() {
+            m.locked_g.set(ptr::null());
+            g.locked_m.store(ptr::null_mut(), Ordering::Relaxed);
+            g.lock_count.set(0);
+            m.tainted.set(true);
+        }
+        match m.p() {
+            Some(p) if g.class == self.default_class => {
+                p.put_g(&self.pool, NonNull::from(g));
+                p.stats.ended.up();
+            }
+            _ => {
+                self.pool.put(NonNull::from(g));
+                // Release: pairs with the Acquire in `count`.
+                self.ended_elsewhere.fetch_add(1, Ordering::Release);
+            }
+        }
+        if m.tainted.get()
+            && let Some(p) = m.p()
+        {
+            m.release_p();
+            self.handoff_p(p);
+        }
+    }
+
+    /// Goes to sleep without a processor until somebody comes with one: true. Has been idle for long: false, the
+    /// thread is to end.
+    pub(crate) fn stop_m(&self, m: &'static M) -> bool {
+        debug_assert!(!m.spinning.get());
+        self.shared.lock().add_idle_m(m);
+        while !m.note.sleep(Some(Moment::after(IDLE_THREAD))) {
+            let mut shared = self.shared.lock();
+            // One for each processor stays, so that a quiet server does not make threads anew for each request.
+            if shared.idle_m_count > self.procs.load(Ordering::Relaxed) && shared.remove_idle_m(m) {
+                return false;
+            }
+        }
+        if let Some(p) = m.take_next_p() {
+            m.acquire_p(p);
+        }
+        true
+    }
+
+    /// Has some machine run with `p`, which nobody owns: an idle one, else a new one. `spinning`: it is already counted
+    /// as searching.
+    pub(crate) fn start_m(&self, p: &'static P, spinning: bool) {
+        let idle = self.shared.lock().take_idle_m();
+        match idle {
+            Some(m) => {
+                m.spinning.set(spinning);
+                m.wake_with(p);
+            }
+            None => self.threads.request(p, spinning),
+        }
+    }
+
+    /// Gives away a processor whose machine can not go on with it: to another machine if there is something to do.
+    pub(crate) fn handoff_p(&self, p: &'static P) {
+        p.stats.handoffs.up();
+        if !p.queue.is_empty() || self.global_len.load(Ordering::Relaxed) != 0 {
+            return self.start_m(p, false);
+        }
+        let when = p.timers.earliest();
+        {
+            let mut shared = self.shared.lock();
+            if shared.global.is_empty() {
+                if p.retired.load(Ordering::Relaxed) {
+                    drop(shared);
+                    return self.retire(p);
+                }
+                self.put_idle_p(&mut shared, p);
+            } else {
+                drop(shared);
+                return self.start_m(p, false);
+            }
+        }
+        // What was submitted while this processor was not in the idle list may have found nobody to wake.
+        if self.work_in_sight() {
+            self.wake_p();
+        }
+        if when != Moment::NEVER {
+            self.announce_timer(when);
+        }
+    }
+
+    /// `g` may run on one machine only, and that is not `m`: hands it this machine's processor.
+    #[cold]
+    fn hand_to_locked(&self, m: &'static M, g: &'static G) {
+        let owner = g.locked_m.load(Ordering::Relaxed).cast_const().cast::<M>();
+        // SAFETY: machines are never freed.
+        let owner = unsafe { &*owner };
+        let p = m.release_p();
+        owner.wake_with(p);
+    }
+
+    /// `m` has a goroutine locked to it, which has just given the processor back: lets others have the processor until
+    /// somebody comes with one for that goroutine.
+    #[cold]
+    fn serve_locked(&self, m: &'static M) {
+        while let Some(g) = NonNull::new(m.locked_g.get().cast_mut()) {
+            if let Some(p) = m.p() {
+                m.release_p();
+                self.handoff_p(p);
+            }
+            while !m.note.sleep(None) {}
+            let p = m.take_next_p().expect("a locked machine is woken with a processor");
+            m.acquire_p(p);
+            // SAFETY: goroutines are never freed.
+            self.execute(m, unsafe { g.as_ref() });
+        }
+    }
+}
+
+impl Shared {
+    fn add_idle_m(&mut self, m: &'static M) {
+        m.next.set(self.idle_ms.replace(m));
+        self.idle_m_count += 1;
+    }
+
+    fn take_idle_m(&mut self) -> Option<&'static M> {
+        let m = self.idle_ms?;
+        self.idle_ms = m.next.take();
+        self.idle_m_count -= 1;
+        Some(m)
+    }
+
+    /// Takes `m` out of the list, if it is in it.
+    fn remove_idle_m(&mut self, m: &'static M) -> bool {
+        let mut at = self.idle_ms;
+        let mut before: Option<&'static M> = None;
+        while let Some(here) = at {
+            if ptr::eq(here, m) {
+                let next = m.next.take();
+                match before {
+                    None => self.idle_ms = next,
+                    Some(before) => before.next.set(next),
+                }
+                self.idle_m_count -= 1;
+                return true;
+            }
+            before = at;
+            at = here.next.get();
+        }
+        false
+    }
+}

@@ -1,0 +1,223 @@
+//! The scheduler: who runs next, on which thread. The one room that puts goroutines into run queues.
+//!
+//! Goroutines (G) are run by machines (M, OS threads) that hold a processor (P); there are GOMAXPROCS processors.
+//!
+//! ```text
+//!   spawn, ready ──► next slot ─displaced─► ring of 256 ─overflow─► global queue ◄── other threads, yields
+//!                        │                     │    ▲                    │
+//!                        └──────► look ◄───────┘    └────── batch ───────┘
+//!                                  │ nothing
+//!                      steal half of another ring ──nothing──► give up P ──► recheck ──► keep time, or sleep
+//! ```
+//! - [`submit`]: how a goroutine gets into a queue, and whom that wakes.
+//! - [`search`]: the counts of idle processors and searching machines: the rule that no wake-up is lost.
+//! - [`find`]: a machine looks for work: own timers, queues, the global queue, other processors.
+//! - [`machine`]: the loop of a machine; running a goroutine; idle machines; locked goroutines.
+//! - [`keeper`]: the one idle machine that sleeps until the next timer.
+//! - [`procs`]: GOMAXPROCS, at the start and when it changes.
+//! - [`threads`]: making threads, by a helper that holds no processor; their limit.
+//!
+//! Rules:
+//! 1. Scheduler code that holds a processor, or any lock of this room, does not allocate, free, print, unwind, or take a
+//!    lock that user code can hold. (A goroutine that is frozen by preemption may hold malloc's lock.)
+//! 2. A processor is owned by the machine that has it, or by the idle list (`Shared::idle_ps`), or it is on its way in a
+//!    machine's `next_p` or in the queue of threads to be made. Never two of these.
+//! 3. Whoever makes something runnable checks, after a full barrier, whether a machine must be woken for it; whoever
+//!    stops searching looks everywhere once more, after a full barrier ([`search`]).
+//! 4. The lock is held for a few dozen instructions; wake-ups of threads happen after it.
+
+pub(crate) mod find;
+pub(crate) mod keeper;
+pub(crate) mod machine;
+pub(crate) mod procs;
+pub(crate) mod search;
+pub(crate) mod submit;
+pub(crate) mod threads;
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use crate::env::Moment;
+use crate::g::G;
+use crate::g::pool::Pool;
+use crate::lock::Spin;
+use crate::m::M;
+use crate::m::note::Note;
+use crate::p::P;
+use crate::runq::list::List;
+use crate::stack::class::Class;
+use keeper::Keeper;
+use search::Searchers;
+
+/// More processors than this are not made; Go accepts more, without a use for them.
+pub(crate) const MAX_PROCS: usize = 1024;
+
+/// The runtime: everything the scheduler knows. A value, made once by [`rt`](crate::rt).
+pub(crate) struct Runtime {
+    pub(crate) shared: Spin<Shared>,
+    /// Length of the global queue, for a look without the lock.
+    pub(crate) global_len: AtomicUsize,
+    pub(crate) search: Searchers,
+    pub(crate) keeper: Keeper,
+    /// GOMAXPROCS.
+    pub(crate) procs: AtomicU32,
+    all_ps: [AtomicPtr<P>; MAX_PROCS],
+    /// Processors ever made; `all_ps[..made]` is filled.
+    made_ps: AtomicU32,
+    /// All machines ever made, linked by `M::all_next`.
+    pub(crate) threads: threads::Threads,
+    pub(crate) pool: Pool,
+    pub(crate) default_class: Class,
+    pub(crate) ids: AtomicU64,
+    /// Goroutines made by threads without a processor, and ended on such.
+    pub(crate) created_elsewhere: AtomicU64,
+    pub(crate) ended_elsewhere: AtomicU64,
+    /// Goroutines inside a call that was announced as blocking, without a processor.
+    pub(crate) in_blocking: AtomicU32,
+    /// The time, a few milliseconds old: good enough for how long somebody has been waiting.
+    pub(crate) coarse_now: AtomicU64,
+    pub(crate) monitor: Monitor,
+}
+
+/// What the lock of the scheduler guards.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) global: List<G>,
+    idle_ps: Option<&'static P>,
+    idle_ms: Option<&'static M>,
+    idle_m_count: u32,
+}
+
+// SAFETY: the links are to processors and machines, which any thread may reach; the lock around this orders access.
+unsafe impl Send for Shared {}
+
+/// Where the monitor sleeps while nothing happens.
+pub(crate) struct Monitor {
+    pub(crate) asleep: std::sync::atomic::AtomicBool,
+    pub(crate) note: Note,
+}
+
+static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
+
+/// The runtime, if it has been started.
+#[inline]
+pub(crate) fn runtime() -> Option<&'static Runtime> {
+    // Acquire: pairs with the Release in `publish`.
+    // SAFETY: null or a leaked runtime.
+    unsafe { RUNTIME.load(Ordering::Acquire).as_ref() }
+}
+
+/// The runtime, for callers that can only run if it was started: on a machine.
+#[inline(always)]
+pub(crate) fn the_runtime() -> &'static Runtime {
+    let rt = RUNTIME.load(Ordering::Relaxed);
+    debug_assert!(!rt.is_null());
+    // SAFETY: the caller is on a machine or holds a goroutine; both exist only after `publish`, which happened before
+    // they were made.
+    unsafe { &*rt }
+}
+
+/// Makes the runtime known to the process.
+pub(crate) fn publish(rt: &'static Runtime) {
+    // Release: pairs with the Acquire in `runtime`.
+    RUNTIME.store(ptr::from_ref(rt).cast_mut(), Ordering::Release);
+}
+
+impl Runtime {
+    pub(crate) fn new(default_class: Class) -> Runtime {
+        Runtime {
+            shared: Spin::new(Shared::default()),
+            global_len: AtomicUsize::new(0),
+            search: Searchers::new(),
+            keeper: Keeper::new(),
+            procs: AtomicU32::new(0),
+            all_ps: [const { AtomicPtr::new(ptr::null_mut()) }; MAX_PROCS],
+            made_ps: AtomicU32::new(0),
+            threads: threads::Threads::new(),
+            pool: Pool::new(),
+            default_class,
+            ids: AtomicU64::new(1),
+            created_elsewhere: AtomicU64::new(0),
+            ended_elsewhere: AtomicU64::new(0),
+            in_blocking: AtomicU32::new(0),
+            coarse_now: AtomicU64::new(Moment::now().as_nanos()),
+            monitor: Monitor { asleep: false.into(), note: Note::new() },
+        }
+    }
+
+    /// All processors ever made, retired ones included.
+    pub(crate) fn all_ps(&self) -> impl ExactSizeIterator<Item = &'static P> + '_ {
+        // Acquire: pairs with the Release in `procs`, which fills the slots first.
+        let made = self.made_ps.load(Ordering::Acquire) as usize;
+        // SAFETY: slots below `made` are filled with leaked processors.
+        self.all_ps[..made].iter().map(|slot| unsafe { &*slot.load(Ordering::Relaxed) })
+    }
+
+    /// One of the processors ever made.
+    pub(crate) fn p_at(&self, index: usize) -> &'static P {
+        debug_assert!(index < self.made_ps.load(Ordering::Relaxed) as usize);
+        // SAFETY: as in `all_ps`.
+        unsafe { &*self.all_ps[index].load(Ordering::Relaxed) }
+    }
+
+    /// Goroutines that exist.
+    pub(crate) fn count(&self) -> u64 {
+        // Ended first: a goroutine counted as ended was counted as created before.
+        let ended: u64 = self.all_ps().map(|p| p.stats.ended.get()).sum::<u64>()
+            + self.ended_elsewhere.load(Ordering::Acquire);
+        self.created().saturating_sub(ended)
+    }
+
+    /// Goroutines that were ever made.
+    pub(crate) fn created(&self) -> u64 {
+        let by_ps: u64 = self.all_ps().map(|p| p.stats.created.get()).sum();
+        by_ps + self.created_elsewhere.load(Ordering::Relaxed)
+    }
+
+    /// When the first of all timers is due.
+    pub(crate) fn earliest_timer(&self) -> Moment {
+        self.all_ps().map(|p| p.timers.earliest()).min().unwrap_or(Moment::NEVER)
+    }
+
+    /// Puts a processor without an owner into the idle list.
+    pub(crate) fn put_idle_p(&self, shared: &mut Shared, p: &'static P) {
+        p.idle_next.set(shared.idle_ps);
+        shared.idle_ps = Some(p);
+        self.search.one_more_idle();
+    }
+
+    /// Takes a processor out of the idle list.
+    pub(crate) fn take_idle_p(&self) -> Option<&'static P> {
+        if self.search.idle() == 0 {
+            return None;
+        }
+        let p = self.take_idle_p_locked(&mut self.shared.lock())?;
+        self.rouse_monitor();
+        Some(p)
+    }
+
+    pub(crate) fn take_idle_p_locked(&self, shared: &mut Shared) -> Option<&'static P> {
+        let p = shared.idle_ps?;
+        shared.idle_ps = p.idle_next.take();
+        self.search.one_less_idle();
+        Some(p)
+    }
+
+    /// Something starts to happen again: the monitor has to watch.
+    pub(crate) fn rouse_monitor(&self) {
+        if self.monitor.asleep.load(Ordering::Relaxed) && self.monitor.asleep.swap(false, Ordering::Relaxed) {
+            self.coarse_now.store(Moment::now().as_nanos(), Ordering::Relaxed);
+            self.monitor.note.wake();
+        }
+    }
+
+    /// Whether every processor is idle and nobody searches: nothing runs.
+    pub(crate) fn all_idle(&self) -> bool {
+        self.search.idle() >= self.procs.load(Ordering::Relaxed) && self.search.searching() == 0
+    }
+
+    /// Idle machines and idle processors, for statistics.
+    pub(crate) fn idle_counts(&self) -> (u32, u32) {
+        (self.shared.lock().idle_m_count, self.search.idle())
+    }
+}

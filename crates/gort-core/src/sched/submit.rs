@@ -1,0 +1,122 @@
+//! How a goroutine gets into a queue, and whom that wakes.
+
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+
+use super::{Runtime, the_runtime};
+use crate::env::Moment;
+use crate::g::G;
+use crate::m::M;
+use crate::p::P;
+use crate::runq::list::List;
+
+/// Makes a parked goroutine runnable. The caller holds the right to (it is the one `ready` of that park).
+#[inline]
+pub(crate) fn ready(g: &'static G) {
+    g.status.transition_to_ready();
+    the_runtime().submit(NonNull::from(g));
+}
+
+impl Runtime {
+    /// Queues a runnable goroutine: next on this processor if the caller has one, else globally.
+    #[inline]
+    pub(crate) fn submit(&self, g: NonNull<G>) {
+        match M::current().and_then(M::p) {
+            Some(p) => self.put_next(p, g),
+            None => self.put_global(g),
+        }
+    }
+
+    /// Owner of `p`: queues `g` to run next; what was to run next goes to the end of the ring.
+    #[inline]
+    pub(crate) fn put_next(&self, p: &'static P, g: NonNull<G>) {
+        match p.queue.set_next(g) {
+            // The running goroutine will mostly park soon, and then `g` runs here, on a warm core, for nothing.
+            // (The swap in `set_next` is the submitter's full barrier.)
+            None => {
+                if self.search.idle() != 0 && p.eager.filled() {
+                    self.wake_p();
+                }
+            }
+            Some(displaced) => {
+                self.put_ring(p, displaced);
+                self.wake_p();
+            }
+        }
+    }
+
+    /// Owner of `p`: queues `g` at the end of the ring.
+    #[inline]
+    pub(crate) fn put_ring(&self, p: &'static P, g: NonNull<G>) {
+        if let Err(g) = p.queue.push(g) {
+            self.overflow(p, g);
+        }
+    }
+
+    /// The ring is full: half of it, and `g`, go to the global queue in one batch.
+    #[cold]
+    fn overflow(&self, p: &'static P, g: NonNull<G>) {
+        let mut batch = List::new();
+        p.queue.take_half(|item| batch.push(item));
+        batch.push(g);
+        self.put_global_batch(&mut batch);
+    }
+
+    /// Queues `g` globally, and wakes a machine for it if need be.
+    pub(crate) fn put_global(&self, g: NonNull<G>) {
+        {
+            let mut shared = self.shared.lock();
+            shared.global.push(g);
+            self.global_len.store(shared.global.len(), Ordering::Relaxed);
+        }
+        self.wake_p();
+    }
+
+    /// Queues many globally; the caller sees to wake-ups.
+    pub(crate) fn put_global_batch(&self, batch: &mut List<G>) {
+        let mut shared = self.shared.lock();
+        shared.global.append(batch);
+        self.global_len.store(shared.global.len(), Ordering::Relaxed);
+    }
+
+    /// A goroutine yielded: it goes to the global queue if somebody waits there, whom it must not overtake; else the end
+    /// of the ring is as far back, and costs a third.
+    #[inline]
+    pub(crate) fn put_yielded(&self, p: &'static P, g: NonNull<G>) {
+        let alone = p.queue.is_empty();
+        if self.global_len.load(Ordering::Relaxed) != 0 {
+            let mut shared = self.shared.lock();
+            shared.global.push(g);
+            self.global_len.store(shared.global.len(), Ordering::Relaxed);
+        } else {
+            self.put_ring(p, g);
+        }
+        if !alone {
+            self.wake_p();
+        }
+    }
+
+    /// Wakes a machine, if there is an idle processor for it and nobody searches already.
+    #[inline]
+    pub(crate) fn wake_p(&self) {
+        if self.search.must_wake() {
+            self.wake_p_slow();
+        }
+    }
+
+    #[cold]
+    fn wake_p_slow(&self) {
+        match self.take_idle_p() {
+            Some(p) => self.start_m(p, true),
+            None => self.search.stop(),
+        }
+    }
+
+    /// There is a timer at `when` whose processor may be busy for long: somebody idle has to know.
+    #[cold]
+    pub(crate) fn announce_timer(&self, when: Moment) {
+        if self.search.idle() != 0 && self.keeper.tell(when) == super::keeper::Watch::Nobody {
+            self.wake_p();
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Threads for machines: made by a helper thread that holds no processor, because making a thread allocates, and a
+//! goroutine frozen by preemption may hold malloc's lock. Whoever needs a machine leaves the processor here and goes on.
+//!
+//! Machines are never freed: one whose thread has ended is spare, and gets the next thread.
+
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
+use std::{io, ptr, thread};
+
+use super::Runtime;
+use crate::env::Moment;
+use crate::lock::Spin;
+use crate::m::M;
+use crate::m::note::Note;
+use crate::p::P;
+use crate::stack::overflow::SignalStack;
+use crate::sys;
+
+/// Go's limit on threads.
+pub(crate) const MAX_THREADS: usize = 10_000;
+
+/// A machine's own stack: the scheduler is shallow, but a thread's exit runs destructors of the program's thread-locals.
+const THREAD_STACK: usize = 512 * 1024;
+
+/// The threads of the runtime.
+pub(crate) struct Threads {
+    lists: Spin<Lists>,
+    note: Note,
+    pub(crate) max: AtomicUsize,
+    /// Threads that belong to the runtime: machines, the helper, the monitor.
+    pub(crate) alive: AtomicUsize,
+    /// Machines that have a thread.
+    pub(crate) machines: AtomicU32,
+    /// All machines ever made, linked by `M::all_next`.
+    all: AtomicPtr<M>,
+    made: AtomicU32,
+}
+
+#[derive(Default)]
+struct Lists {
+    /// Processors that need a machine, linked by `P::idle_next`.
+    wanting: Option<&'static P>,
+    /// Machines without a thread, linked by `M::next`.
+    spare: Option<&'static M>,
+}
+
+// SAFETY: machines and processors may be reached from any thread; the lock around the lists orders access.
+unsafe impl Send for Lists {}
+
+impl Threads {
+    pub(crate) fn new() -> Threads {
+        Threads {
+            lists: Spin::new(Lists::default()),
+            note: Note::new(),
+            max: AtomicUsize::new(MAX_THREADS),
+            alive: AtomicUsize::new(0),
+            machines: AtomicU32::new(0),
+            all: AtomicPtr::new(ptr::null_mut()),
+            made: AtomicU32::new(0),
+        }
+    }
+
+    /// Has a new machine started with `p`.
+    pub(crate) fn request(&self, p: &'static P, spinning: bool) {
+        p.starts_spinning.set(spinning);
+        {
+            let mut lists = self.lists.lock();
+            p.idle_next.set(lists.wanting.replace(p));
+        }
+        self.note.wake();
+    }
+
+    /// Every machine ever made.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'static M> {
+        // Acquire: pairs with the Release in `new_machine`.
+        // SAFETY: machines are never freed.
+        let first = unsafe { self.all.load(Ordering::Acquire).as_ref() };
+        std::iter::successors(first, |m| m.all_next.get())
+    }
+
+    fn next_request(&self) -> Option<&'static P> {
+        let mut lists = self.lists.lock();
+        let p = lists.wanting?;
+        lists.wanting = p.idle_next.take();
+        Some(p)
+    }
+
+    fn machine(&self) -> &'static M {
+        let spare = {
+            let mut lists = self.lists.lock();
+            let spare = lists.spare;
+            lists.spare = spare.and_then(|m| m.next.take());
+            spare
+        };
+        spare.unwrap_or_else(|| self.new_machine())
+    }
+
+    fn new_machine(&self) -> &'static M {
+        let m: &'static M = Box::leak(Box::new(M::new(self.made.fetch_add(1, Ordering::Relaxed))));
+        // The helper is the only one that makes machines.
+        // SAFETY: machines are never freed.
+        m.all_next.set(unsafe { self.all.load(Ordering::Relaxed).as_ref() });
+        // Release: pairs with the Acquire in `all`.
+        self.all.store(ptr::from_ref(m).cast_mut(), Ordering::Release);
+        m
+    }
+
+    fn put_spare(&self, m: &'static M) {
+        let mut lists = self.lists.lock();
+        m.next.set(lists.spare.replace(m));
+    }
+}
+
+impl Runtime {
+    /// Starts the helper.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn start_helper(&'static self) -> io::Result<()> {
+        self.spawn_thread("gort-threads".into(), move || self.make_threads())
+    }
+
+    /// Starts a thread of the runtime's own.
+    pub(crate) fn spawn_thread(&self, name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        thread::Builder::new().name(name).stack_size(THREAD_STACK).spawn(body)?;
+        self.threads.alive.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn make_threads(&'static self) {
+        loop {
+            while let Some(p) = self.threads.next_request() {
+                if let Err(error) = self.make_thread(p) {
+                    self.no_thread(p, &error);
+                }
+            }
+            self.threads.note.sleep(None);
+        }
+    }
+
+    fn make_thread(&'static self, p: &'static P) -> io::Result<()> {
+        let threads = &self.threads;
+        let max = threads.max.load(Ordering::Relaxed);
+        if threads.alive.load(Ordering::Relaxed) >= max {
+            sys::warn(format_args!("runtime: program exceeds {max}-thread limit"));
+            sys::throw(format_args!("thread exhaustion"));
+        }
+        let m = threads.machine();
+        m.spinning.set(p.starts_spinning.get());
+        m.tainted.set(false);
+        threads.machines.fetch_add(1, Ordering::Relaxed);
+        let made = self.spawn_thread(format!("gort-m{}", m.id), move || self.machine_thread(m, p));
+        if made.is_err() {
+            threads.machines.fetch_sub(1, Ordering::Relaxed);
+            m.spinning.set(false);
+            threads.put_spare(m);
+        }
+        made
+    }
+
+    /// The body of a machine's thread.
+    fn machine_thread(&self, m: &'static M, p: &'static P) {
+        m.become_current();
+        m.tid.store(rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned(), Ordering::Relaxed);
+        // Without an alternate stack an overflow still ends the process, only without a report.
+        let signal_stack = SignalStack::install().ok();
+        m.acquire_p(p);
+        self.machine_loop(m);
+        drop(signal_stack);
+        M::cease();
+        m.tid.store(0, Ordering::Relaxed);
+        self.threads.machines.fetch_sub(1, Ordering::Relaxed);
+        self.threads.alive.fetch_sub(1, Ordering::Relaxed);
+        self.threads.put_spare(m);
+    }
+
+    /// The system gives no thread now. While other machines run the processor goes back to the idle list, and the
+    /// monitor tries again; without any machine nothing would ever go on.
+    fn no_thread(&self, p: &'static P, error: &io::Error) {
+        let have = self.threads.machines.load(Ordering::Relaxed);
+        if have == 0 {
+            sys::warn(format_args!(
+                "runtime: failed to create new OS thread (have {have} already; {error})\n\
+                 runtime: may need to increase max user processes (ulimit -u)"
+            ));
+            sys::throw(format_args!("newosproc"));
+        }
+        // Not at once: whoever would ask again would get the same answer.
+        self.threads.note.sleep(Some(Moment::after(Duration::from_millis(10))));
+        if p.starts_spinning.get() {
+            self.search.stop();
+        }
+        self.handoff_p(p);
+    }
+}

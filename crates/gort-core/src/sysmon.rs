@@ -1,0 +1,145 @@
+//! The monitor: a thread without a processor that looks at everything now and then.
+//!
+//! - It keeps the coarse clock.
+//! - It wakes a machine for work that lies beside an idle processor: a goroutine that was made ready by one which then
+//!   went on computing.
+//! - It finds that nothing can ever happen again: a deadlock.
+//! - It follows the cgroup's CPU quota, unless GOMAXPROCS was set.
+//! - It gives memory of idle stacks back.
+//!
+//! It looks every millisecond while things happen, less and less often while nothing does, and sleeps when everything
+//! has been idle for a while; whoever takes a processor out of the idle list then wakes it.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::deadlock::{self, Verdict};
+use crate::env::Moment;
+use crate::sched::Runtime;
+use crate::{cpus, trim};
+
+const PERIOD_MIN: Duration = Duration::from_millis(1);
+const PERIOD_MAX: Duration = Duration::from_millis(10);
+/// Looks at a quiet runtime before the monitor goes to sleep.
+const QUIET_LOOKS: u32 = 10;
+/// While threads of the program's own could still wake somebody, a deadlock is looked for this often.
+const DEADLOCK_MAX: Duration = Duration::from_secs(1);
+const QUOTA_PERIOD: Duration = Duration::from_secs(1);
+
+/// GOMAXPROCS follows the system's settings.
+static FOLLOW: AtomicBool = AtomicBool::new(false);
+
+/// Starts the monitor.
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn start(rt: &'static Runtime, follow: bool) -> io::Result<()> {
+    FOLLOW.store(follow, Ordering::Relaxed);
+    rt.spawn_thread("gort-monitor".into(), move || Watch::new(rt).run())
+}
+
+/// From now on GOMAXPROCS is what the program says.
+pub(crate) fn fix_procs() {
+    FOLLOW.store(false, Ordering::Relaxed);
+}
+
+struct Watch {
+    rt: &'static Runtime,
+    /// Until the next look; None: until roused.
+    period: Option<Duration>,
+    /// Everything has been idle for a while: whoever changes that is to rouse the monitor.
+    deep: bool,
+    /// Looks in a row at which everything was idle.
+    quiet: u32,
+    quota_next: Moment,
+    trimmer: trim::Trimmer,
+}
+
+impl Watch {
+    fn new(rt: &'static Runtime) -> Watch {
+        Watch {
+            rt,
+            period: Some(PERIOD_MIN),
+            deep: false,
+            quiet: 0,
+            quota_next: Moment::after(QUOTA_PERIOD),
+            trimmer: trim::Trimmer::new(rt),
+        }
+    }
+
+    fn run(mut self) {
+        let monitor = &self.rt.monitor;
+        loop {
+            if self.deep {
+                monitor.asleep.store(true, Ordering::SeqCst);
+                // Whoever took a processor before it could see us asleep: then not everything is idle any more.
+                if !self.rt.all_idle() {
+                    self.period = Some(PERIOD_MIN);
+                }
+            }
+            let roused = monitor.note.sleep(self.period.map(Moment::after));
+            monitor.asleep.store(false, Ordering::Relaxed);
+            if roused {
+                self.period = Some(PERIOD_MIN);
+            }
+            let now = Moment::now();
+            self.rt.coarse_now.store(now.as_nanos(), Ordering::Relaxed);
+            self.look(now);
+        }
+    }
+
+    fn look(&mut self, now: Moment) {
+        self.deep = false;
+        if self.rt.all_idle() {
+            self.quiet += 1;
+            self.look_at_quiet();
+        } else {
+            self.quiet = 0;
+            self.look_at_work(now);
+        }
+        self.trimmer.look(now);
+    }
+
+    fn look_at_work(&mut self, now: Moment) {
+        let waiting = self.rt.search.idle() != 0 && self.rt.all_ps().any(|p| !p.queue.is_empty());
+        if waiting {
+            self.rt.wake_p();
+        }
+        self.period = Some(if waiting { PERIOD_MIN } else { self.longer(PERIOD_MAX) });
+        if FOLLOW.load(Ordering::Relaxed) && now >= self.quota_next {
+            self.quota_next = now.plus(QUOTA_PERIOD);
+            self.follow_quota();
+        }
+    }
+
+    fn look_at_quiet(&mut self) {
+        self.period = match deadlock::check(self.rt) {
+            // Seen twice, a millisecond apart: nobody was just on the way from one state to another.
+            Verdict::Deadlock if self.quiet >= 2 => deadlock::report(self.rt),
+            Verdict::Deadlock => Some(PERIOD_MIN),
+            _ if self.quiet < QUIET_LOOKS => Some(PERIOD_MAX),
+            // Only threads of the program's own can get things going, or end: look again, ever less often.
+            Verdict::Foreign => self.sleep_deeply(Some(self.longer(DEADLOCK_MAX))),
+            Verdict::Alive if self.trimmer.has_work() => self.sleep_deeply(Some(DEADLOCK_MAX)),
+            Verdict::Alive => self.sleep_deeply(None),
+        };
+    }
+
+    fn sleep_deeply(&mut self, at_most: Option<Duration>) -> Option<Duration> {
+        self.deep = true;
+        at_most
+    }
+
+    /// Twice the last period.
+    fn longer(&self, at_most: Duration) -> Duration {
+        self.period.map_or(PERIOD_MIN, |period| (period * 2).min(at_most))
+    }
+
+    fn follow_quota(&self) {
+        let useful = cpus::useful() as u32;
+        if useful != self.rt.procs.load(Ordering::Relaxed) && FOLLOW.load(Ordering::Relaxed) {
+            self.rt.set_procs(useful);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What becomes of a panic that nobody joins: by default it has been printed and the others live on; by choice it ends
+//! the process, as in Go.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::go::Goexit;
+
+/// What a panic in a goroutine does if nobody joins that goroutine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PanicPolicy {
+    /// It is printed (by the panic hook), and the other goroutines go on. The default.
+    Continue,
+    /// It is printed and the process ends with status 2, as in Go. Also chosen by `GORT_PANIC=crash`.
+    Crash,
+}
+
+const UNDECIDED: u8 = 0;
+const CONTINUE: u8 = 1;
+const CRASH: u8 = 2;
+
+static POLICY: AtomicU8 = AtomicU8::new(UNDECIDED);
+
+pub(crate) fn set(policy: PanicPolicy) {
+    let word = match policy {
+        PanicPolicy::Continue => CONTINUE,
+        PanicPolicy::Crash => CRASH,
+    };
+    POLICY.store(word, Ordering::Relaxed);
+}
+
+fn current() -> u8 {
+    match POLICY.load(Ordering::Relaxed) {
+        UNDECIDED => {
+            let crash = std::env::var_os("GORT_PANIC").is_some_and(|value| value == "crash");
+            let word = if crash { CRASH } else { CONTINUE };
+            POLICY.store(word, Ordering::Relaxed);
+            word
+        }
+        decided => decided,
+    }
+}
+
+/// The payload of a panic that nobody will take.
+#[cold]
+pub(crate) fn unjoined(payload: Box<dyn Any + Send>) {
+    if payload.is::<Goexit>() || current() != CRASH {
+        // A payload's own destructor may panic; there is nobody left to tell.
+        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
+        if let Err(again) = dropped {
+            std::mem::forget(again);
+        }
+        return;
+    }
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("Box<dyn Any>");
+    let id = gort_core::park::goroutine_id().map_or_else(String::new, |id| format!("\n\ngoroutine {id} [running]:"));
+    eprintln!("panic: {text}{id}\n[ended by GORT_PANIC=crash: nobody joins this goroutine]");
+    std::process::exit(2)
+}

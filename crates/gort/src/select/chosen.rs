@@ -1,0 +1,154 @@
+//! An operation that a select has chosen and begun, and that is to be completed.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::thread;
+
+use super::engine::Arm;
+use super::payload::Payload;
+use crate::channel::{Begun, Receiver, RecvError, SendError, Sender};
+
+/// A chosen operation, as the macros use it: dropped uncompleted it is undone.
+#[doc(hidden)]
+pub struct Chosen<'a> {
+    arm: Arm<'a>,
+    index: usize,
+    begun: Begun,
+    payload: Payload,
+}
+
+impl<'a> Chosen<'a> {
+    #[inline]
+    pub(super) fn new(arm: Arm<'a>, index: usize, begun: Begun, payload: Payload) -> Chosen<'a> {
+        Chosen { arm, index, begun, payload }
+    }
+
+    /// Which case was chosen.
+    #[inline]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Completes a send.
+    #[track_caller]
+    #[inline]
+    pub fn send<T>(self, tx: &Sender<T>, value: T) -> Result<(), SendError<T>> {
+        let case = self.arm.case();
+        assert!(
+            !case.receives() && case.channel() == tx.id(),
+            "passed a sender that wasn't selected"
+        );
+        let begun = self.begun;
+        self.completed();
+        // SAFETY: begun on this channel, and neither completed nor undone: `self` is gone.
+        unsafe { tx.complete(begun, value) }
+    }
+
+    /// Completes a receive.
+    #[track_caller]
+    #[inline]
+    pub fn recv<T>(mut self, rx: &Receiver<T>) -> Result<T, RecvError> {
+        let case = self.arm.case();
+        assert!(
+            case.receives() && case.channel() == rx.id(),
+            "passed a receiver that wasn't selected"
+        );
+        let received = match self.begun {
+            // SAFETY: the case has put its value there, and a channel has values of one type only.
+            Begun::Received => Ok(unsafe { self.payload.place(case.payload()).cast::<T>().read() }),
+            _ => Err(RecvError),
+        };
+        self.completed();
+        received
+    }
+
+    /// Nothing is left to undo.
+    #[inline]
+    fn completed(self) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used any more; the payload frees its memory, and the rest has no drop.
+        drop(unsafe { std::ptr::read(&raw mut this.payload) });
+    }
+}
+
+impl Drop for Chosen<'_> {
+    fn drop(&mut self) {
+        let case = self.arm.case();
+        let place = if self.begun == Begun::Received {
+            self.payload.place(case.payload())
+        } else {
+            std::ptr::null_mut()
+        };
+        // SAFETY: begun by this case and not completed, or `completed` had forgotten us.
+        unsafe { case.undo(self.begun, place) };
+    }
+}
+
+/// An operation that [`Select`](super::Select) has chosen. It has begun and must be completed, with
+/// [`send`](SelectedOperation::send) or [`recv`](SelectedOperation::recv).
+///
+/// # Panics
+/// Dropped without having been completed, it undoes the operation (no value is lost) and panics. Forgotten, it keeps
+/// what it was given: a value received, a slot of the buffer, or a receiver that waits for the value.
+#[must_use = "a selected operation has to be completed"]
+pub struct SelectedOperation<'a> {
+    chosen: ManuallyDrop<Chosen<'a>>,
+}
+
+impl<'a> SelectedOperation<'a> {
+    pub(super) fn new(chosen: Chosen<'a>) -> SelectedOperation<'a> {
+        SelectedOperation { chosen: ManuallyDrop::new(chosen) }
+    }
+
+    /// Which operation was chosen: the number that [`Select::send`](super::Select::send) or
+    /// [`Select::recv`](super::Select::recv) gave.
+    pub fn index(&self) -> usize {
+        self.chosen.index()
+    }
+
+    /// Completes a send with the value.
+    ///
+    /// # Errors
+    /// Gives the value back if the channel has ended, also if that happened between the choice and this call.
+    ///
+    /// # Panics
+    /// If `tx` is not a sender of the chosen channel, or the chosen operation is a receive.
+    #[track_caller]
+    pub fn send<T>(self, tx: &Sender<T>, value: T) -> Result<(), SendError<T>> {
+        self.into_chosen().send(tx, value)
+    }
+
+    /// Completes a receive and gives the value.
+    ///
+    /// # Errors
+    /// If the channel is empty and has ended.
+    ///
+    /// # Panics
+    /// If `rx` is not a receiver of the chosen channel, or the chosen operation is a send.
+    #[track_caller]
+    pub fn recv<T>(self, rx: &Receiver<T>) -> Result<T, RecvError> {
+        self.into_chosen().recv(rx)
+    }
+
+    fn into_chosen(self) -> Chosen<'a> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used any more, and its drop does not run.
+        unsafe { ManuallyDrop::take(&mut this.chosen) }
+    }
+}
+
+impl Drop for SelectedOperation<'_> {
+    fn drop(&mut self) {
+        // SAFETY: dropped once, here.
+        unsafe { ManuallyDrop::drop(&mut self.chosen) };
+        if !thread::panicking() {
+            panic!("dropped `SelectedOperation` without completing the operation");
+        }
+    }
+}
+
+impl fmt::Debug for SelectedOperation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("SelectedOperation { .. }")
+    }
+}

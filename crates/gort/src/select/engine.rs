@@ -1,0 +1,319 @@
+//! How a select is decided.
+//!
+//! ```text
+//!   quick    ask the cases one after the other, in random order, each under its own lock; the first that can begin wins
+//!   locked   lock all channels in address order; ask again; now the answer holds for one instant
+//!   parked   still under all locks, queue a node with each channel; the park's commit gives the locks back
+//!   woken    one waker has won the claim, or the deadline has; take the other nodes back; if told to look again, do
+//! ```
+//! *Quick* is sound because any case that is ready at the moment it is asked is a right choice. It is not a right
+//! answer that *nothing* is ready, for the cases were asked at different moments, nor that a case is the *first* that is
+//! ready: so a default, a park, and all but the first case of a biased select wait for *locked*.
+//!
+//! Invariants:
+//! 1. While the nodes are queued, `claim`, `nodes` and the payload's place stay where they are: all live in frames below
+//!    the park.
+//! 2. A node is in its case's queue, or was popped by the winner of the claim, or was dropped from the queue by somebody
+//!    who lost it. After the park all but the winner's are taken back under their locks.
+//! 3. The payload is written by the winner alone.
+
+use std::alloc::Layout;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+use gort_core::claim::Claim;
+use gort_core::env::Moment;
+use gort_core::ids::WaitReason;
+use gort_core::lock::RawSpin;
+use gort_core::park;
+
+use super::order;
+use super::payload::Payload;
+use crate::channel::{AT_ONCE, Begun, Case, Owed, Receiver, Sender, meet};
+use crate::waitq::Node;
+
+/// One case of a select: an end of a channel and what to do with it.
+#[derive(Clone, Copy)]
+#[doc(hidden)]
+pub struct Arm<'a>(&'a dyn Case);
+
+impl<'a> Arm<'a> {
+    /// A receive.
+    #[inline]
+    pub fn recv<T>(rx: &'a Receiver<T>) -> Arm<'a> {
+        Arm(rx)
+    }
+
+    /// A send.
+    #[inline]
+    pub fn send<T>(tx: &'a Sender<T>) -> Arm<'a> {
+        Arm(tx)
+    }
+
+    #[inline]
+    pub(super) fn case(&self) -> &'a dyn Case {
+        self.0
+    }
+
+    #[inline]
+    pub(super) fn lock_word(&self) -> Option<&RawSpin> {
+        self.0.lock_word()
+    }
+}
+
+/// The most cases that a select can have: Go's limit.
+pub(super) const MAX_CASES: usize = 1 << 16;
+
+/// Memory that a select works with, one place for each case.
+pub(super) struct Scratch<'s> {
+    pub(super) nodes: &'s mut [MaybeUninit<Node>],
+    /// In which order the cases are asked: filled with 0, 1, 2...
+    pub(super) polls: &'s mut [u16],
+    pub(super) locks: &'s mut [u16],
+}
+
+/// What a select works for.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    /// Whether of several ready cases the first is chosen, and not a random one.
+    pub(super) biased: bool,
+    pub(super) deadline: Moment,
+}
+
+/// Chooses a case and begins it. A received value is in `payload`. `None`: none could begin before the deadline.
+#[inline]
+pub(super) fn choose(
+    arms: &[Arm<'_>],
+    scratch: Scratch<'_>,
+    terms: Terms,
+    payload: &mut Payload,
+) -> Option<(usize, Begun)> {
+    // Of a biased select only the first case can be decided without looking at the others.
+    let quick = if terms.biased { arms.len().min(1) } else { arms.len() };
+    for at in 0..quick {
+        let index = if terms.biased { at } else { order::draw(scratch.polls, at) };
+        let case = arms[index].case();
+        if case.may_begin()
+            && let Some(begun) = begin_alone(case, payload)
+        {
+            return Some((index, begun));
+        }
+    }
+    if arms.len() == 1 && terms.deadline == AT_ONCE {
+        return None;
+    }
+    choose_slow(arms, scratch, terms, payload)
+}
+
+/// Begins one case under its own lock, if it can begin.
+fn begin_alone(case: &dyn Case, payload: &mut Payload) -> Option<Begun> {
+    let lock = case.lock_word()?;
+    payload.reserve(case.payload());
+    let place = payload.place(case.payload());
+    loop {
+        let mut owed = Owed::new();
+        lock.lock();
+        // SAFETY: the lock is held, and the place was made for this case.
+        let begun = unsafe { case.begin(place, &mut owed) };
+        let unlock = || {
+            // SAFETY: taken above, given back once: here or in the commit.
+            unsafe { lock.unlock() };
+            owed.pay();
+        };
+        let Some(Begun::Promised(sender)) = begun else {
+            unlock();
+            return begun;
+        };
+        // SAFETY: the case has popped the sender for us; the place takes its value.
+        if unsafe { meet(sender, place, WaitReason::Select, unlock) } {
+            return Some(Begun::Received);
+        }
+    }
+}
+
+#[inline(never)]
+fn choose_slow(
+    arms: &[Arm<'_>],
+    scratch: Scratch<'_>,
+    terms: Terms,
+    payload: &mut Payload,
+) -> Option<(usize, Begun)> {
+    let Scratch { nodes, polls, locks } = scratch;
+    let locks = Locks { arms, order: order::by_lock(arms, locks) };
+    payload.reserve(widest(arms));
+    loop {
+        let mut owed = Owed::new();
+        locks.lock();
+        if let Some((index, begun)) = begin_any(arms, polls, payload, &mut owed) {
+            let Begun::Promised(sender) = begun else {
+                locks.unlock_and_pay(owed);
+                return Some((index, begun));
+            };
+            let place = payload.place(arms[index].case().payload());
+            // SAFETY: the case has popped the sender for us; the place takes its value.
+            if unsafe { meet(sender, place, WaitReason::Select, || locks.unlock_and_pay(owed)) } {
+                return Some((index, Begun::Received));
+            }
+            continue;
+        }
+        if has_passed(terms.deadline) {
+            locks.unlock_and_pay(owed);
+            return None;
+        }
+        let claim = Claim::new();
+        let sleeper = park::current();
+        // In random order: of several nodes in one queue the first is served.
+        for index in polls.iter().map(|&index| usize::from(index)) {
+            let case = arms[index].case();
+            let slot = if case.receives() { payload.place(case.payload()) } else { ptr::null_mut() };
+            let node = nodes[index].write(Node::with_claim(sleeper, &claim, index + 1, slot));
+            // SAFETY: the lock is held; the node stays in its place until the park is over (invariants 1 and 2).
+            unsafe { case.enqueue(node, &mut owed) };
+        }
+        locks.park(terms.deadline, &claim, owed);
+
+        let winner = claim.winner();
+        take_back(arms, nodes, winner, |case, node| {
+            // SAFETY: `take_back` holds the lock.
+            unsafe { case.dequeue(node) }
+        });
+        if winner != Claim::TIMED_OUT {
+            // SAFETY: all nodes were written above.
+            let node = unsafe { nodes[winner - 1].assume_init_ref() };
+            if node.ok.get() {
+                return Some((winner - 1, begun_by_waker(arms[winner - 1].case(), node)));
+            }
+        }
+    }
+}
+
+/// Asks the cases in the order of `polls`, all locks held.
+fn begin_any(
+    arms: &[Arm<'_>],
+    polls: &[u16],
+    payload: &mut Payload,
+    owed: &mut Owed,
+) -> Option<(usize, Begun)> {
+    polls.iter().find_map(|&index| {
+        let index = usize::from(index);
+        let case = arms[index].case();
+        let place = payload.place(case.payload());
+        // SAFETY: all locks are held, and the place was reserved for the widest of the cases.
+        unsafe { case.begin(place, owed) }.map(|begun| (index, begun))
+    })
+}
+
+/// What the waker of `node` has begun for us.
+fn begun_by_waker(case: &dyn Case, node: &Node) -> Begun {
+    if case.receives() {
+        return Begun::Received;
+    }
+    match NonNull::new(node.slot.get().cast::<Node>()) {
+        // A receiver waits for our value; see `channel::meet`.
+        Some(receiver) => Begun::Receiver(receiver),
+        None => Begun::Reserved,
+    }
+}
+
+/// Waits until one of the cases might begin, without beginning it. `None`: the deadline came first.
+pub(super) fn await_ready(arms: &[Arm<'_>], scratch: Scratch<'_>, terms: Terms) -> Option<usize> {
+    let Scratch { nodes, polls, locks } = scratch;
+    if !terms.biased {
+        for at in 0..polls.len() {
+            order::draw(polls, at);
+        }
+    }
+    let ready = || polls.iter().map(|&index| usize::from(index)).find(|&index| arms[index].case().may_begin());
+    if !terms.biased
+        && let Some(index) = ready()
+    {
+        return Some(index);
+    }
+    let locks = Locks { arms, order: order::by_lock(arms, locks) };
+    loop {
+        let mut owed = Owed::new();
+        locks.lock();
+        let found = ready();
+        if found.is_some() || has_passed(terms.deadline) {
+            locks.unlock_and_pay(owed);
+            return found;
+        }
+        let claim = Claim::new();
+        let sleeper = park::current();
+        for (index, arm) in arms.iter().enumerate() {
+            let node = nodes[index].write(Node::with_claim(sleeper, &claim, index + 1, ptr::null_mut()));
+            // SAFETY: the lock is held; the node stays in its place until the park is over (invariants 1 and 2).
+            unsafe { arm.case().observe(node, &mut owed) };
+        }
+        locks.park(terms.deadline, &claim, owed);
+        take_back(arms, nodes, claim.winner(), |case, node| {
+            // SAFETY: `take_back` holds the lock.
+            unsafe { case.unobserve(node) }
+        });
+    }
+}
+
+/// Takes the nodes back from the queues, but for the winner's, which was popped.
+fn take_back(arms: &[Arm<'_>], nodes: &[MaybeUninit<Node>], winner: usize, take: impl Fn(&dyn Case, &Node)) {
+    for (index, arm) in arms.iter().enumerate() {
+        if index + 1 == winner {
+            continue;
+        }
+        if let Some(lock) = arm.lock_word() {
+            lock.lock();
+            // SAFETY: all nodes were written before the park.
+            take(arm.case(), unsafe { nodes[index].assume_init_ref() });
+            // SAFETY: taken above.
+            unsafe { lock.unlock() };
+        }
+    }
+}
+
+/// The locks of a select's channels.
+#[derive(Clone, Copy)]
+struct Locks<'l> {
+    arms: &'l [Arm<'l>],
+    order: &'l [u16],
+}
+
+impl Locks<'_> {
+    fn words(&self) -> impl DoubleEndedIterator<Item = &RawSpin> {
+        self.order.iter().filter_map(|&index| self.arms[usize::from(index)].lock_word())
+    }
+
+    fn lock(&self) {
+        for word in self.words() {
+            word.lock();
+        }
+    }
+
+    /// Gives the locks back, which are held.
+    fn unlock_and_pay(&self, owed: Owed) {
+        for word in self.words().rev() {
+            // SAFETY: called once after each `lock`, by the same select.
+            unsafe { word.unlock() };
+        }
+        owed.pay();
+    }
+
+    /// Parks until a waker or the deadline has won `claim`, or a clock among the cases is due. Gives the locks back.
+    #[inline]
+    fn park(&self, deadline: Moment, claim: &Claim, owed: Owed) {
+        let due = self.arms.iter().map(|arm| arm.case().due()).min().unwrap_or(Moment::NEVER);
+        let reason = if self.order.is_empty() { WaitReason::SelectNoCases } else { WaitReason::Select };
+        park::park_until(reason, deadline.min(due), claim, || self.unlock_and_pay(owed));
+    }
+}
+
+/// A layout into which each case's payload fits.
+fn widest(arms: &[Arm<'_>]) -> Layout {
+    let (size, align) = arms.iter().map(|arm| arm.case().payload()).fold((0, 1), |(size, align), layout| {
+        (layout.size().max(size), layout.align().max(align))
+    });
+    Layout::from_size_align(size, align).expect("a select's values are in range")
+}
+
+/// Whether one must not wait for this deadline.
+fn has_passed(deadline: Moment) -> bool {
+    deadline == AT_ONCE || deadline != Moment::NEVER && deadline <= Moment::now()
+}

@@ -1,0 +1,58 @@
+//! Locks, onces, wait groups and their kin: Go's `sync` (and a little of `golang.org/x/sync`) in std's shapes.
+//!
+//! Everything here parks the calling goroutine, never its thread; on a plain OS thread it blocks the thread. Both kinds
+//! of callers may share one object. Nothing is poisoned by a panic. This room owns what the words of the primitives
+//! mean; how one sleeps is the semaphore room's, and it knows no channels.
+//!
+//! | here | Go | note |
+//! | --- | --- | --- |
+//! | [`Mutex`], [`RwLock`] | `sync.Mutex`, `sync.RWMutex` | one byte; one word and a byte |
+//! | [`Condvar`] | `sync.Cond` | ticket order, no spurious wake-ups |
+//! | [`Once`], [`OnceLock`], [`LazyLock`] | `sync.Once`, `sync.OnceValue` | |
+//! | [`WaitGroup`] | `sync.WaitGroup` | clones share |
+//! | [`Pool`], [`Map`] | `sync.Pool`, `sync.Map` | sharded |
+//! | [`Semaphore`], [`SingleFlight`] | `x/sync/semaphore`, `x/sync/singleflight` | |
+//! | [`Barrier`], [`atomic`] | none, `sync/atomic` | std's |
+
+mod barrier;
+mod condvar;
+mod lazy;
+mod map;
+mod mutex;
+mod once;
+mod pool;
+mod rwlock;
+mod semaphore;
+mod singleflight;
+mod spin;
+mod waitgroup;
+
+use std::any::Any;
+
+pub use std::sync::{Arc, Weak, atomic};
+
+pub use barrier::{Barrier, BarrierWaitResult};
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use lazy::{LazyLock, OnceLock};
+pub use map::Map;
+pub use mutex::{ArcMutexGuard, MappedMutexGuard, Mutex, MutexGuard, RawMutex};
+pub use once::Once;
+pub use pool::Pool;
+pub use rwlock::{
+    ArcRwLockReadGuard, ArcRwLockWriteGuard, MappedRwLockReadGuard, MappedRwLockWriteGuard, RawRwLock, RwLock,
+    RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard,
+};
+pub use semaphore::{Semaphore, SemaphoreGuard};
+pub use singleflight::SingleFlight;
+pub use waitgroup::WaitGroup;
+
+/// What a panic said, if it said it in text.
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "the function did not return"
+    }
+}

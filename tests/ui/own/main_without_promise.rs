@@ -1,0 +1,4 @@
+//! The promise can not be left out.
+
+#[gort::main]
+fn main() {}

@@ -1,0 +1,4 @@
+//! How many threads run goroutines is a `usize`.
+
+#[gort::main(unsafe(migrate), maxprocs = "four")]
+fn main() {}

@@ -1,0 +1,5 @@
+//! Without the attribute the promise is an `unsafe` block.
+
+fn main() {
+    gort::run(|| {});
+}
