@@ -2,7 +2,6 @@
 //! program has the same functions, line by line.
 
 use crate::Sample;
-use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -23,7 +22,7 @@ pub const FIB_TOP: u64 = 27;
 
 /// Fibonacci the slow way.
 pub fn fib(n: u64) -> u64 {
-    if n < 2 { n } else { fib(black_box(n - 1)) + fib(n - 2) }
+    if n < 2 { n } else { fib(n - 1) + fib(n - 2) }
 }
 
 /// Tasks that a fork-join tree of `fib(n)` spawns: two for every call from

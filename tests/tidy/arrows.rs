@@ -10,7 +10,8 @@
 //!   channel shows select         channel may `pub use` names of select for its users, and not use them itself
 //! ```
 //!
-//! `core::x` on the left of an arrow is room x of gort-core, seen from another crate. An import is every path that
+//! `core::x` on the left of an arrow is room x of gort-core, seen from another crate; `core::lib` is what stands in the
+//! root of gort-core itself. An import is every path that
 //! starts with `crate::`, with `gort_core::` or with enough `super::` to leave its room, in a `use` or in a body;
 //! tests, comments and strings do not count. Neither do macros called by their place in the root (`crate::name!`),
 //! nor `$crate::`, which is a path of whoever calls the macro.
@@ -27,8 +28,8 @@ use crate::scan::{Source, Token, closing, test_attribute, tokens};
 /// Where the table lies, from the root of the repository.
 pub(crate) const TABLE: &str = "tests/tidy/arrows.txt";
 
-/// What the core is called in paths, and in the table.
-const CORE: (&str, &str) = ("gort_core", "core::");
+/// What the core is called in paths and in the table, and where it lies.
+const CORE: (&str, &str, &str) = ("gort_core", "core::", "crates/gort-core/src");
 
 /// One path out of a room.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,11 +51,9 @@ pub(crate) fn check(sources: &[Source], table: &str) -> Vec<Complaint> {
 
 fn check_crate(section: &Section, sources: &[Source]) -> Vec<Complaint> {
     let src = Path::new("crates").join(&section.name).join("src");
-    let files: Vec<(Vec<String>, &Source)> = sources
-        .iter()
-        .filter_map(|source| Some((module_path(source.path.strip_prefix(&src).ok()?), source)))
-        .collect();
-    let rooms: BTreeSet<String> = files.iter().map(|(module, _)| room_of(module)).collect();
+    let files = files_of(&src, sources);
+    let rooms = rooms_of(&src, sources);
+    let core_rooms = rooms_of(Path::new(CORE.2), sources);
     let tests = test_files(&files);
 
     let mut complaints = Vec::new();
@@ -68,7 +67,7 @@ fn check_crate(section: &Section, sources: &[Source]) -> Vec<Complaint> {
             complaints.push(Complaint { path: source.path.clone(), line: 1, text });
             continue;
         }
-        for import in imports(&source.shipped, module, &rooms) {
+        for import in imports(&source.shipped, module, &rooms, &core_rooms) {
             let shown = import.shown && section.shows(&room, &import.room);
             if import.room != room && !shown && !section.allows(&room, &import.room) {
                 let text = format!("`{room}` imports `{}`: no such arrow in {TABLE}", import.room);
@@ -192,6 +191,16 @@ fn module_path(file: &Path) -> Vec<String> {
     path
 }
 
+/// The files under `src`, each with its place in the tree of modules.
+fn files_of<'a>(src: &Path, sources: &'a [Source]) -> Vec<(Vec<String>, &'a Source)> {
+    let file = |source: &'a Source| Some((module_path(source.path.strip_prefix(src).ok()?), source));
+    sources.iter().filter_map(file).collect()
+}
+
+fn rooms_of(src: &Path, sources: &[Source]) -> BTreeSet<String> {
+    files_of(src, sources).iter().map(|(module, _)| room_of(module)).collect()
+}
+
 fn room_of(module: &[String]) -> String {
     module.first().map_or("lib", String::as_str).to_owned()
 }
@@ -215,7 +224,12 @@ fn test_files(files: &[(Vec<String>, &Source)]) -> BTreeSet<Vec<String>> {
 }
 
 /// Every path in `code` that leads out of its room. `module` is where the file stands, `rooms` are those of its crate.
-fn imports(code: &str, module: &[String], rooms: &BTreeSet<String>) -> BTreeSet<Import> {
+fn imports(
+    code: &str,
+    module: &[String],
+    rooms: &BTreeSet<String>,
+    core_rooms: &BTreeSet<String>,
+) -> BTreeSet<Import> {
     let tokens = tokens(code);
     let text = |at: usize| tokens.get(at).map_or("", |token| token.text);
     let mut found = BTreeSet::new();
@@ -238,17 +252,17 @@ fn imports(code: &str, module: &[String], rooms: &BTreeSet<String>) -> BTreeSet<
             }
             "crate" if text(at + 1) == "::" && !(at > 0 && matches!(text(at - 1), "in" | "$")) => {
                 let shown = at >= 2 && text(at - 2) == "pub" && text(at - 1) == "use";
-                found.extend(heads(&tokens[at + 2..]).into_iter().map(|head| own_room(head, rooms, shown)));
+                found.extend(heads(&tokens[at + 2..]).into_iter().map(|head| room_at(head, rooms, shown)));
             }
             "super" if text(at + 1) == "::" && (at == 0 || text(at - 1) != "::") => {
                 let supers = (0..).take_while(|step| text(at + 2 * step) == "super").count();
                 if supers >= module.len() + inline.len() {
                     let path = &tokens[at + 2 * supers..];
-                    found.extend(heads(path).into_iter().map(|head| own_room(head, rooms, false)));
+                    found.extend(heads(path).into_iter().map(|head| room_at(head, rooms, false)));
                 }
             }
             core if core == CORE.0 && text(at + 1) == "::" => {
-                found.extend(heads(&tokens[at + 2..]).into_iter().map(core_room));
+                found.extend(heads(&tokens[at + 2..]).into_iter().map(|head| core_room(head, core_rooms)));
             }
             _ => {}
         }
@@ -282,8 +296,8 @@ fn heads<'a>(tokens: &[Token<'a>]) -> Vec<(Token<'a>, bool)> {
     heads
 }
 
-/// The room a path from the crate's root leads to. Names that are no rooms are the root's own re-exports.
-fn own_room((head, calls): (Token<'_>, bool), rooms: &BTreeSet<String>, shown: bool) -> Option<Import> {
+/// The room of `rooms` that a path from the crate's root leads to. Names that are no rooms are the root's own.
+fn room_at((head, calls): (Token<'_>, bool), rooms: &BTreeSet<String>, shown: bool) -> Option<Import> {
     if calls || head.text == "self" {
         return None;
     }
@@ -291,11 +305,9 @@ fn own_room((head, calls): (Token<'_>, bool), rooms: &BTreeSet<String>, shown: b
     Some(Import { line: head.line, room: room.to_owned(), shown })
 }
 
-fn core_room((head, calls): (Token<'_>, bool)) -> Option<Import> {
-    if calls || head.text == "self" {
-        return None;
-    }
-    Some(Import { line: head.line, room: format!("{}{}", CORE.1, head.text), shown: false })
+fn core_room(head: (Token<'_>, bool), rooms: &BTreeSet<String>) -> Option<Import> {
+    let import = room_at(head, rooms, false)?;
+    Some(Import { room: format!("{}{}", CORE.1, import.room), ..import })
 }
 
 #[cfg(test)]
@@ -339,7 +351,7 @@ mod tests {
             ("fn f() { super::park::park() }", 1, "park"),
             ("mod inner { fn f() { super::super::park::park() } }", 1, "park"),
             ("fn f() -> crate::Error { }", 1, "lib"),
-            ("use gort_core::park::ready;", 1, "core::park"),
+            ("use gort_core::num_cpu;", 1, "core::lib"),
         ] {
             assert_eq!(complaints(&with_sched("sched/mod.rs", text), TABLE), [wrong(line, room)], "{text}");
         }

@@ -1,19 +1,15 @@
-//! Waiting for a moment: the timer behind a timed park, and alarms, which start a goroutine when they go off.
+//! Alarms: functions that are called, each on a goroutine of its own, when a moment has come.
 
-use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use crate::env::Moment;
-use crate::g::G;
+use crate::g::start::Origin;
+use crate::ids::NO_RUNTIME;
 use crate::lock::Spin;
 use crate::m::M;
-use crate::p::P;
-use crate::sched::{Runtime, runtime};
-use crate::spawn::{self, Origin};
-use crate::timers::Node;
-
-/// Payloads with this bit are alarms, others are goroutines.
-const ALARM_TAG: usize = 1;
+use crate::park;
+use crate::sched::runtime;
+use crate::timers::{Action, Node};
 
 /// A function that is called, on a goroutine of its own, when a moment has come; Go's `AfterFunc` timer.
 ///
@@ -44,7 +40,7 @@ impl Alarm {
     /// An alarm that is not set. `function` must not unwind (the process ends then).
     pub fn new(origin: Origin, function: impl Fn() + Send + Sync + 'static) -> Alarm {
         let inner = Arc::new_cyclic(|this: &std::sync::Weak<Inner>| Inner {
-            node: Node::revocable(this.as_ptr().cast::<()>().map_addr(|addr| addr | ALARM_TAG)),
+            node: Node::revocable(Action::Start { call: go_off, data: this.as_ptr().cast() }),
             setting: Spin::new(()),
             function: Box::new(function),
             origin,
@@ -58,7 +54,7 @@ impl Alarm {
     /// Outside the runtime.
     #[track_caller]
     pub fn set(&self, when: Moment) -> bool {
-        let rt = runtime().unwrap_or_else(|| panic!("{}", crate::NO_RUNTIME));
+        let rt = runtime().unwrap_or_else(|| panic!("{}", NO_RUNTIME));
         let first;
         let was_set = {
             let _setting = self.0.setting.lock();
@@ -107,30 +103,15 @@ impl Alarm {
     }
 }
 
-/// The timer node of a park of `g`: when it comes due `g` is readied.
-pub(crate) fn payload_of(g: &'static G) -> *const () {
-    ptr::from_ref(g).cast()
-}
-
-/// A timer came due: what is to be queued for it. Owner of `p`, in the scheduler.
+/// The body of the goroutine that is started when an alarm goes off.
 ///
 /// # Safety
-/// The node was returned by `Timers::check` and not acted on yet.
-pub(crate) unsafe fn act(rt: &Runtime, p: &'static P, node: NonNull<Node>) -> NonNull<G> {
-    // SAFETY: a due node is valid until acted on.
-    let node = unsafe { node.as_ref() };
-    let payload = node.payload;
-    if payload.addr() & ALARM_TAG == 0 {
-        // SAFETY: the payload came from `payload_of`; goroutines are never freed.
-        let g = unsafe { &*payload.cast::<G>() };
-        g.status.transition_to_ready();
-        return NonNull::from(g);
+/// `inner` is the address of an alarm that was set, with the count that this setting holds.
+unsafe fn go_off(inner: *const ()) {
+    // SAFETY: the caller's promise.
+    let inner = unsafe { Arc::from_raw(inner.cast::<Inner>()) };
+    if let Some((_, g)) = park::this() {
+        g.set_origin(inner.origin);
     }
-    node.acted_on();
-    // SAFETY: a set alarm holds one count of itself, which is ours now.
-    let inner = unsafe { Arc::from_raw(payload.map_addr(|addr| addr & !ALARM_TAG).cast::<Inner>()) };
-    let origin = inner.origin;
-    // SAFETY: the body owns what it uses.
-    let g = unsafe { spawn::prepare(rt, p, origin, move || (inner.function)()) };
-    g.unwrap_or_else(|error| crate::sys::throw(format_args!("no stack for a timer's function: {error}")))
+    (inner.function)();
 }

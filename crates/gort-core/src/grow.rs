@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use corosensei::stack::{Stack, StackPointer};
 
 use crate::g::{Age, G};
+use crate::ids::NO_RUNTIME;
 use crate::park;
 use crate::sched::runtime;
 use crate::stack::class;
@@ -45,7 +46,7 @@ struct Segment {
 
 fn take_segment(bytes: usize) -> io::Result<Segment> {
     let class = class::for_bytes(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    let rt = runtime().ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, crate::NO_RUNTIME))?;
+    let rt = runtime().ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, NO_RUNTIME))?;
     let g = rt.pool.take(class)?;
     // SAFETY: goroutines are never freed.
     Ok(Segment { g: unsafe { g.as_ref() } })

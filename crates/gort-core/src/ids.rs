@@ -3,6 +3,9 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+/// What anything that needs the runtime says outside of it.
+pub const NO_RUNTIME: &str = "gort: no runtime: enter it with #[gort::main(unsafe(migrate))]";
+
 /// The identity of a goroutine: starts at 1 for the first, never reused within a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GoroutineId(NonZeroU64);

@@ -33,5 +33,4 @@ mod trim;
 
 pub use cpus::num_cpu;
 
-/// What anything that needs the runtime says outside of it.
-pub const NO_RUNTIME: &str = "gort: no runtime: enter it with #[gort::main(unsafe(migrate))]";
+pub use ids::NO_RUNTIME;

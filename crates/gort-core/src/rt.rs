@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-use crate::ids::WaitReason;
+use crate::ids::{NO_RUNTIME, WaitReason};
 use crate::m::M;
 use crate::sched::{self, Runtime, runtime};
 use crate::stack::class::{self, Class};
@@ -79,7 +79,7 @@ pub const MAIN_STACK: usize = class::MAIN_BYTES;
 /// Outside the runtime.
 #[track_caller]
 pub fn gomaxprocs(n: usize) -> usize {
-    let rt = runtime().unwrap_or_else(|| panic!("{}", crate::NO_RUNTIME));
+    let rt = runtime().unwrap_or_else(|| panic!("{}", NO_RUNTIME));
     if n == 0 {
         return rt.procs.load(Ordering::Relaxed) as usize;
     }
@@ -103,7 +103,7 @@ pub fn num_goroutine() -> usize {
 /// Outside the runtime.
 #[track_caller]
 pub fn set_max_threads(n: usize) -> usize {
-    let rt = runtime().unwrap_or_else(|| panic!("{}", crate::NO_RUNTIME));
+    let rt = runtime().unwrap_or_else(|| panic!("{}", NO_RUNTIME));
     rt.threads.max.swap(n.max(1), Ordering::Relaxed)
 }
 

@@ -1,25 +1,15 @@
 //! A goroutine starts: a free `G` gets a function, and goes next in the queue of the processor that starts it.
 
 use std::io;
-use std::panic::Location;
-use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::Ordering;
 
-use crate::g::{G, INLINE_START};
-use crate::ids::GoroutineId;
+use crate::g::{G, start};
+use crate::ids::{GoroutineId, NO_RUNTIME};
 use crate::m::M;
-use crate::p::P;
-use crate::sched::{Runtime, runtime};
+use crate::sched::runtime;
 use crate::stack::class;
 
-/// Where a goroutine is started, for dumps.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin {
-    /// An address inside the function that starts it (see [`here!`](crate::here)).
-    pub pc: usize,
-    /// File and line.
-    pub at: &'static Location<'static>,
-}
+pub use crate::g::start::{LocalsEnd, Origin, set_locals_end};
 
 /// How a goroutine is to be.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +50,7 @@ macro_rules! here {
 /// What `body` borrows outlives the goroutine.
 #[inline]
 pub unsafe fn spawn<F: FnOnce() + Send>(spec: Spec<'_>, body: F) -> io::Result<GoroutineId> {
-    if const { size_of::<F>() <= INLINE_START && align_of::<F>() <= 8 } {
+    if const { start::fits::<F>() } {
         // SAFETY: passed on.
         unsafe { launch(spec, body) }
     } else {
@@ -68,17 +58,6 @@ pub unsafe fn spawn<F: FnOnce() + Send>(spec: Spec<'_>, body: F) -> io::Result<G
         // SAFETY: passed on; a box fits.
         unsafe { launch(spec, move || body()) }
     }
-}
-
-/// Is told that a goroutine with goroutine-locals ends, on that goroutine, with the pointer from its slot.
-pub type LocalsEnd = unsafe fn(*mut ());
-
-static LOCALS_END: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
-
-/// Registers who destroys goroutine-locals; once, by the room above.
-pub fn set_locals_end(end: LocalsEnd) {
-    // Release: pairs with the Acquire in `finish`.
-    LOCALS_END.store(end as *mut (), Ordering::Release);
 }
 
 /// # Safety
@@ -93,7 +72,7 @@ unsafe fn launch<F: FnOnce() + Send>(spec: Spec<'_>, body: F) -> io::Result<Goro
     let m = M::current();
     let p = m.and_then(M::p);
     let parent = m.and_then(M::curg).map_or(0, G::raw_id);
-    let g = free_g(rt, p, class)?;
+    let g = rt.free_g(p, class)?;
     let id = match p {
         Some(p) => p.next_id(&rt.ids),
         None => rt.ids.fetch_add(1, Ordering::Relaxed),
@@ -103,7 +82,7 @@ unsafe fn launch<F: FnOnce() + Send>(spec: Spec<'_>, body: F) -> io::Result<Goro
         unsafe { g.as_ref() }.set_name(name);
     }
     // SAFETY: passed on.
-    unsafe { furnish(g, id, parent, spec.origin, body) };
+    unsafe { start::furnish(g, id, parent, spec.origin, body) };
     match p {
         Some(p) => {
             p.stats.created.up();
@@ -117,101 +96,16 @@ unsafe fn launch<F: FnOnce() + Send>(spec: Spec<'_>, body: F) -> io::Result<Goro
     Ok(GoroutineId::from_u64(id).expect("ids start at 1"))
 }
 
-/// Makes a goroutine ready to be queued, for the scheduler itself: a child of none, on the usual class.
-///
-/// # Errors
-/// No address space for a stack.
-///
-/// # Safety
-/// As for [`spawn`]; the caller owns `p`.
-pub(crate) unsafe fn prepare<F: FnOnce() + Send>(
-    rt: &Runtime,
-    p: &'static P,
-    origin: Origin,
-    body: F,
-) -> io::Result<NonNull<G>> {
-    let g = free_g(rt, Some(p), rt.default_class)?;
-    // SAFETY: passed on; the free `G` is ours.
-    unsafe { furnish(g, p.next_id(&rt.ids), 0, origin, body) };
-    p.stats.created.up();
-    Ok(g)
-}
-
-/// Puts everything into a free `G` that makes it a goroutine.
-///
-/// # Safety
-/// The free `G` is the caller's; what `body` borrows outlives the goroutine.
-#[inline]
-unsafe fn furnish<F: FnOnce() + Send>(g: NonNull<G>, id: u64, parent: u64, origin: Origin, body: F) {
-    // SAFETY: goroutines are never freed.
-    let g = unsafe { g.as_ref() };
-    g.parent.store(parent, Ordering::Relaxed);
-    g.created_pc.store(origin.pc, Ordering::Relaxed);
-    g.created_at.store(ptr::from_ref(origin.at).cast_mut(), Ordering::Relaxed);
-    // SAFETY: the free `G` is ours; `start` takes an `F` from where it is put, once, and does not unwind.
-    unsafe { g.prepare(id, start::<F>, body) };
-    g.status.transition_to_spawned();
-}
-
-/// A free `G`, from the processor if there is one and the class is the usual one.
-#[inline]
-pub(crate) fn free_g(rt: &Runtime, p: Option<&'static P>, class: class::Class) -> io::Result<NonNull<G>> {
-    match p {
-        Some(p) if class == rt.default_class => p.take_g(&rt.pool, class),
-        _ => rt.pool.take(class),
-    }
-}
-
 #[cold]
 fn no_runtime() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, crate::NO_RUNTIME)
+    io::Error::new(io::ErrorKind::NotConnected, NO_RUNTIME)
 }
 
-/// The first function on a goroutine.
-///
-/// # Safety
-/// `data` points to an `F`, which is taken.
-unsafe fn start<F: FnOnce()>(data: *mut u8) {
-    // SAFETY: the caller's promise.
-    let body = unsafe { data.cast::<F>().read() };
-    let bomb = Bomb;
-    body();
-    std::mem::forget(bomb);
-    finish();
-}
-
-/// The last thing on a goroutine: what it leaves behind is destroyed while it still is one.
+/// Destroys the goroutine-locals of the calling goroutine, which is about to end: for bodies that tell somebody of their
+/// end, who may expect that everything is gone by then. Without this it happens right after the body.
 #[inline]
-fn finish() {
-    // On this machine since the last park, and with this goroutine: nothing here parks but the destructors.
-    let Some(g) = M::current().and_then(M::curg) else { return };
-    let locals = g.locals.get();
-    if !locals.is_null() {
-        finish_locals(locals);
-    }
-    g.clear_name();
-}
-
-#[cold]
-fn finish_locals(locals: *mut ()) {
-    // Acquire: pairs with the Release in `set_locals_end`.
-    let end = LOCALS_END.load(Ordering::Acquire);
-    if !end.is_null() {
-        // SAFETY: the word was stored from a `LocalsEnd`.
-        let end: LocalsEnd = unsafe { std::mem::transmute(end) };
-        // SAFETY: the room above stored the pointer for its own use.
-        unsafe { end(locals) };
-    }
-    if let Some(g) = M::current().and_then(M::curg) {
-        g.locals.set(ptr::null_mut());
-    }
-}
-
-/// Unwinding must not reach the switch.
-struct Bomb;
-
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        crate::sys::throw(format_args!("a goroutine unwound out of its first function"));
+pub fn end_locals() {
+    if let Some((_, g)) = crate::park::this() {
+        start::end_locals(g);
     }
 }

@@ -194,6 +194,8 @@ where
     unsafe {
         spawn::spawn(spec, move || {
             let result = catch_unwind(AssertUnwindSafe(f));
+            // Whoever joins finds the goroutine-locals destroyed, as with threads.
+            spawn::end_locals();
             theirs.complete(result);
             drop(theirs);
             after();

@@ -4,7 +4,7 @@
 //! thread's. A goroutine-local value stays with its goroutine. A plain OS thread has its own set too, so that code
 //! that uses goroutine-locals runs anywhere.
 //!
-//! This room owns the table of values; where the table's address is kept is the business of [`home`] below. It knows
+//! This room owns the table of values; where the table's address is kept is the business of `home` below. It knows
 //! nothing of scheduling.
 //!
 //! ```text
@@ -18,7 +18,7 @@
 //! 2. A value is in a box of its own: it does not move when the table grows.
 //! 3. A value is reached only through its goroutine's table, and only by code that runs on that goroutine. It dies
 //!    when the goroutine ends (when no `with` of its frames is left), or when a recursive initialiser replaces it (while
-//!    it has no `with` either, see [`LocalKey::store`]).
+//!    it has no `with` either, see `LocalKey::store`).
 //! 4. Nothing of the table is borrowed while user code (an initialiser, a closure, a destructor) runs: such code may
 //!    use other keys, which can move the slots, and may park, which can change the thread. A table is reached
 //!    afresh after each such call.
@@ -347,11 +347,6 @@ fn panic_destroyed(error: AccessError) -> ! {
     panic!("cannot access a goroutine-local value during or after its destruction: {error}")
 }
 
-/// Has the values of goroutines destroyed when they end. Before the first goroutine starts.
-pub(crate) fn register() {
-    gort_core::spawn::set_locals_end(home::end);
-}
-
 /// The values of one goroutine, by key index.
 struct Table {
     slots: Vec<Slot>,
@@ -427,8 +422,9 @@ impl Drop for Abort {
 mod home {
     use std::cell::Cell;
     use std::ptr::{self, NonNull};
+    use std::sync::Once;
 
-    use gort_core::park;
+    use gort_core::{park, spawn};
 
     use super::{AccessError, Table, destroy};
 
@@ -485,9 +481,12 @@ mod home {
     }
 
     fn make() -> Result<NonNull<Table>, AccessError> {
+        /// The core has been told who destroys tables.
+        static END: Once = Once::new();
         let table = || NonNull::from(Box::leak(Box::new(Table { slots: Vec::new() })));
         match park::locals_slot() {
             Some(slot) => {
+                END.call_once(|| spawn::set_locals_end(end));
                 let table = table();
                 // SAFETY: as in `table`; nothing in between has parked.
                 unsafe { slot.as_ref() }.set(table.as_ptr().cast());
@@ -507,7 +506,7 @@ mod home {
     ///
     /// # Safety
     /// `table` is the current one's, from `make`; no `with` is on the stack; it is not looked for after the return.
-    pub(super) unsafe fn end(table: *mut ()) {
+    unsafe fn end(table: *mut ()) {
         let table = table.cast::<Table>();
         // SAFETY: the caller's promise; a table found is not null.
         unsafe { destroy(NonNull::new_unchecked(table)) };

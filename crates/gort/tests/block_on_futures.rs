@@ -88,7 +88,7 @@ fn wakers_may_be_woken_after_the_end() {
 #[test]
 fn calls_nest() {
     let outer = async {
-        let inner = gort::block_on(async { Yield(3).await });
+        let inner = gort::block_on(Yield(3));
         Yield(2).await + inner
     };
     assert_eq!(gort::block_on(outer), 5);

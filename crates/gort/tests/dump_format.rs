@@ -2,7 +2,7 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../src/dump/mod.rs"]
 mod dump;
 
@@ -166,7 +166,9 @@ fn where_it_was_started() {
     let text = tail(&parked);
     let (first, second) = text.split_once("\n\t").unwrap();
     assert_eq!(first, "created by dump_format::spawner in goroutine 1");
-    assert!(second.starts_with('/') && second.contains(&format!("tests/dump_format.rs:{} +0x", location.line())));
+    assert!(
+        second.starts_with('/') && second.contains(&format!("tests/dump_format.rs:{} +0x", location.line()))
+    );
     parked.snapshot.parent = 0;
     assert!(tail(&parked).starts_with("created by dump_format::spawner\n\t"));
 }
@@ -246,7 +248,10 @@ fn equal_goroutines_are_one_entry() {
         ]
     );
     let together = shown(&dump, Options { group_equal: true, ..Options::default() });
-    assert_eq!(headers(&together)[..2], ["6 goroutines [chan receive, up to 2 minutes]:", "ids 1-3, 7, 9-10"]);
+    assert_eq!(
+        headers(&together)[..2],
+        ["6 goroutines [chan receive, up to 2 minutes]:", "ids 1-3, 7, 9-10"]
+    );
 }
 
 #[test]
@@ -261,7 +266,10 @@ fn many_goroutines_are_grouped_and_their_ids_bounded() {
     let text = shown(&dump, Options::for_dump(&dump));
     assert!(text.starts_with("2000 goroutines [chan receive]:\nids 1-2000\n"), "{text}");
     let text = shown(&crowd(2), Options { group_equal: true, ..Options::default() });
-    assert_eq!(text.lines().nth(1).unwrap(), "ids 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, and 984 more");
+    assert_eq!(
+        text.lines().nth(1).unwrap(),
+        "ids 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, and 984 more"
+    );
 }
 
 #[test]
@@ -318,7 +326,9 @@ fn levels_of_the_variable() {
 fn fatal_errors_show_what_the_level_allows() {
     let parked: Vec<Parked> = [1, 2].map(|id| Parked::new(id, worker)).into();
     let dump = collect(&parked);
-    let text = |traceback, current| Fatal { message: Deadlock::AllAsleep.text(), current, dump: &dump, traceback }.to_string();
+    let text = |traceback, current| {
+        Fatal { message: Deadlock::AllAsleep.text(), current, dump: &dump, traceback }.to_string()
+    };
     const FIRST: &str = "fatal error: all goroutines are asleep - deadlock!\n";
     assert_eq!(text(Traceback::None, None), FIRST);
     let all = text(Traceback::Single, None);
@@ -327,7 +337,8 @@ fn fatal_errors_show_what_the_level_allows() {
     assert_eq!(headers(&text(Traceback::Single, Some(2)))[1..], ["goroutine 2 [chan receive]:"]);
     assert_eq!(headers(&text(Traceback::All, Some(2))).len(), 3);
     assert!(text(Traceback::System, None).contains("stack_init_trampoline"));
-    let quit = Quit { pc: 0x1234, machine: 0, code: 128, dump: &dump, traceback: Traceback::Single }.to_string();
+    let quit =
+        Quit { pc: 0x1234, machine: 0, code: 128, dump: &dump, traceback: Traceback::Single }.to_string();
     assert!(quit.starts_with("SIGQUIT: quit\nPC=0x1234 m=0 sigcode=128\n\ngoroutine 1 ["), "{quit}");
 }
 
@@ -335,9 +346,9 @@ fn fatal_errors_show_what_the_level_allows() {
 fn a_dump_can_be_made_on_a_small_stack() {
     let parked = Parked::new(4, worker);
     let snapshot = parked.snapshot.clone();
-    let text = std::thread::Builder::new().stack_size(128 << 10).spawn(move || {
-        shown(&Dump::collect([snapshot]), Options::default())
-    });
+    let text = std::thread::Builder::new()
+        .stack_size(128 << 10)
+        .spawn(move || shown(&Dump::collect([snapshot]), Options::default()));
     assert!(text.unwrap().join().unwrap().contains("dump_format::worker(...)"));
 }
 

@@ -28,13 +28,18 @@ fn is_written_by_a_signal_handler_when_the_stack_is_used_up() {
     assert_eq!(output.status.code(), Some(2), "{:?}: {stderr}", output.status.signal());
     let at = stderr.find("runtime: goroutine stack exceeds 65536-byte limit\nruntime: sp=0x").expect(&stderr);
     let report = &stderr[at..];
-    assert!(report.contains("\nfatal error: stack overflow\n\ngoroutine 7 [running labels:{\"name\": \"deep\"}]:\npc=0x"));
+    assert!(report.contains(
+        "\nfatal error: stack overflow\n\ngoroutine 7 [running labels:{\"name\": \"deep\"}]:\npc=0x"
+    ));
     assert_eq!(report.lines().count(), 7, "{report}");
 }
 
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 32]);
+    if black_box(depth) == u64::MAX {
+        return 0;
+    }
     recurse(black_box(depth + 1)) + frame[black_box(3)]
 }
 
@@ -42,8 +47,14 @@ extern "C" fn on_fault(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc:
     // SAFETY: the kernel passes a valid siginfo of a fault to an SA_SIGINFO handler; `_exit` runs nothing more.
     unsafe {
         let sp = (*info).si_addr().addr();
-        Overflow { goroutine: 7, name: Some("deep"), pc: recurse as *const () as usize, sp, stack: sp..sp + 65536 }
-            .report();
+        Overflow {
+            goroutine: 7,
+            name: Some("deep"),
+            pc: recurse as *const () as usize,
+            sp,
+            stack: sp..sp + 65536,
+        }
+        .report();
         libc::_exit(2);
     }
 }

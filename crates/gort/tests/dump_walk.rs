@@ -5,7 +5,7 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../src/dump/mod.rs"]
 mod dump;
 
@@ -174,7 +174,10 @@ fn ends_at_the_first_frame_of_the_coroutine() {
     let (last, _) = calls.last().unwrap();
     assert!(last.starts_with("stack_init_trampoline"), "{calls:#?}");
     // Nothing of whoever resumed it: that is on the thread's stack.
-    assert!(!calls.iter().any(|(name, _)| name.ends_with("Parked::new") || name.ends_with("resume")), "{calls:#?}");
+    assert!(
+        !calls.iter().any(|(name, _)| name.ends_with("Parked::new") || name.ends_with("resume")),
+        "{calls:#?}"
+    );
     parked.finish();
 }
 
@@ -256,6 +259,7 @@ fn large_frame(yielder: &Y) -> u8 {
     black_box(&large)[7]
 }
 
+#[allow(clippy::too_many_arguments, reason = "some must go over the stack")]
 #[inline(never)]
 fn many_arguments(y: &Y, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: [u64; 9]) -> u64 {
     note("many_arguments", line!() + 1);
@@ -381,7 +385,8 @@ fn a_stack_can_be_walked_from_itself() {
     let into = seen.clone();
     let stack = HeapStack::new();
     let top = stack.top();
-    Coroutine::with_stack(stack, move |_: &Yielder<(), ()>, ()| *into.borrow_mut() = looks_at_itself(top)).resume(());
+    Coroutine::with_stack(stack, move |_: &Yielder<(), ()>, ()| *into.borrow_mut() = looks_at_itself(top))
+        .resume(());
     assert_calls(&seen.borrow(), &[("looks_at_itself", 0), ("stack_init_trampoline", 0)]);
 }
 

@@ -28,6 +28,8 @@ fn go<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> gort::JoinHa
 }
 
 fn all<T>(goroutines: impl IntoIterator<Item = gort::JoinHandle<T>>) -> Vec<T> {
+    // All of them are started before the first is waited for.
+    let goroutines: Vec<_> = goroutines.into_iter().collect();
     goroutines.into_iter().map(|g| g.join().expect("the goroutine has not panicked")).collect()
 }
 
@@ -132,7 +134,7 @@ fn cancellations_meet_on_goroutines() {
         let cancel = Arc::new(cancel);
         let leaves: Arc<Vec<_>> =
             Arc::new((0..20).map(|_| root.with_value(1).with_timeout(Duration::from_secs(60))).collect());
-        leaves.iter().for_each(|(ctx, _)| drop(ctx.done()));
+        assert!(leaves.iter().all(|(ctx, _)| !ctx.done().is_closed()));
         all((0..4).map(|_| {
             let (cancel, leaves) = (Arc::clone(&cancel), Arc::clone(&leaves));
             go(move || {

@@ -266,7 +266,9 @@ fn after_func_chains_run_to_their_end() {
 #[test]
 fn after_funcs_that_block_do_not_hold_up_others() {
     let (open, gate) = gort::chan::<()>(0);
-    let blocked = time::after_func(Duration::ZERO, move || drop(gate.recv()));
+    let blocked = time::after_func(Duration::ZERO, move || {
+        let _ = gate.recv();
+    });
     thread::sleep(5 * MS);
     assert!(!blocked.stop(), "it has begun");
     let (tx, rx) = gort::chan(1);

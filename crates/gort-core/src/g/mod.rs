@@ -21,6 +21,7 @@
 //! ```
 
 pub(crate) mod pool;
+pub(crate) mod start;
 pub(crate) mod status;
 
 use std::cell::{Cell, UnsafeCell};
@@ -78,7 +79,7 @@ pub(crate) struct G {
     /// Nesting of `lock_os_thread`, and one more while it parks in a panic.
     pub(crate) lock_count: Cell<u32>,
     /// How the start function is run, and the function itself.
-    start: Cell<unsafe fn(*mut u8)>,
+    start: Cell<unsafe fn(&G, *mut u8)>,
     start_data: UnsafeCell<[u64; INLINE_START / 8]>,
     /// Goroutine-local storage: an opaque pointer of the room above, null until used.
     pub(crate) locals: Cell<*mut ()>,
@@ -194,10 +195,10 @@ impl G {
     /// Gives the free `G` its next function.
     ///
     /// # Safety
-    /// The caller owns the `G`, which is free. `start` is called once, with the address at which `data` was copied into
-    /// the `G`, on the goroutine; it does not unwind.
-    pub(crate) unsafe fn prepare<D>(&self, id: u64, start: unsafe fn(*mut u8), data: D) {
-        const { assert!(size_of::<D>() <= INLINE_START && align_of::<D>() <= 8) };
+    /// The caller owns the `G`, which is free. `start` is called once, with the `G` and the address at which `data` was
+    /// copied into it, on the goroutine; it does not unwind.
+    pub(crate) unsafe fn prepare<D>(&self, id: u64, start: unsafe fn(&G, *mut u8), data: D) {
+        assert!(start::fits::<D>(), "a start function that does not fit is boxed");
         self.id.store(id, Ordering::Relaxed);
         self.age.set(Age::Young);
         // It stands nowhere yet.
@@ -230,6 +231,11 @@ impl G {
     pub(crate) unsafe fn suspend(&self, command: Command) {
         // SAFETY: set when the coroutine first ran, and valid as long as it, that is, for ever.
         unsafe { (*self.yielder.get()).suspend(command) }
+    }
+
+    pub(crate) fn set_origin(&self, origin: start::Origin) {
+        self.created_pc.store(origin.pc, Ordering::Relaxed);
+        self.created_at.store(ptr::from_ref(origin.at).cast_mut(), Ordering::Relaxed);
     }
 
     pub(crate) fn set_name(&self, name: &str) {
@@ -267,7 +273,7 @@ impl G {
     }
 }
 
-unsafe fn no_start(_: *mut u8) {
+unsafe fn no_start(_: &G, _: *mut u8) {
     crate::sys::throw(format_args!("go of a goroutine without a function"));
 }
 
@@ -281,7 +287,7 @@ fn live(this: *const G, yielder: &Yielder<(), Command>) {
     loop {
         // SAFETY: `prepare`'s contract: the function takes its data from there, once.
         unsafe {
-            (g.start.get())(g.start_data.get().cast());
+            (g.start.get())(g, g.start_data.get().cast());
             g.suspend(Command::Exit);
         }
     }

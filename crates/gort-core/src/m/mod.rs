@@ -39,8 +39,6 @@ pub(crate) struct M {
     pub(crate) tainted: Cell<bool>,
     /// In the list of idle machines, or in the pool of those without a thread.
     pub(crate) next: Cell<Option<&'static M>>,
-    /// In the list of all machines; set once.
-    pub(crate) all_next: Cell<Option<&'static M>>,
 }
 
 // SAFETY: cells are touched by the machine's own thread, or under the scheduler's lock while it is idle or unborn; the
@@ -63,7 +61,6 @@ impl M {
             spinning: Cell::new(false),
             tainted: Cell::new(false),
             next: Cell::new(None),
-            all_next: Cell::new(None),
         }
     }
 

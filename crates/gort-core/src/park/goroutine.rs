@@ -5,7 +5,6 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use crate::alarm;
 use crate::claim::Claim;
 use crate::env::Moment;
 use crate::g::{Command, G};
@@ -13,7 +12,7 @@ use crate::ids::WaitReason;
 use crate::m::M;
 use crate::sched::{the_runtime, Runtime};
 use crate::stack::guard;
-use crate::timers::Node;
+use crate::timers::{Action, Node};
 
 /// Stores where the calling frame is, for dumps. A macro, since it must be *this* frame that stays alive.
 macro_rules! save_context {
@@ -101,7 +100,7 @@ pub(super) fn park_until<F: FnOnce()>(
     claim: &Claim,
     commit: F,
 ) {
-    let node = Node::claiming(claim, alarm::payload_of(g));
+    let node = Node::claiming(claim, wake(g));
     park(m, g, reason, || start_timer(&node, deadline, commit));
     // Woken by somebody else before the deadline: the node is still in its heap. After this nobody knows it.
     node.cancel();
@@ -109,8 +108,12 @@ pub(super) fn park_until<F: FnOnce()>(
 
 #[inline(always)]
 pub(super) fn sleep_until(m: &'static M, g: &'static G, deadline: Moment) {
-    let node = Node::certain(alarm::payload_of(g));
+    let node = Node::certain(wake(g));
     park(m, g, WaitReason::Sleep, || start_timer(&node, deadline, || ()));
+}
+
+fn wake(g: &'static G) -> Action {
+    Action::Wake(ptr::from_ref(g).cast())
 }
 
 /// On the machine's stack: starts the timer of a park, then commits. The heap stays locked until the commit is done, so

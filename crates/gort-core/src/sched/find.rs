@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 
 use super::Runtime;
 use super::keeper::Watch;
-use crate::alarm;
 use crate::env::Moment;
 use crate::g::G;
+use crate::g::start::{self, Origin};
 use crate::m::M;
 use crate::p::P;
-use crate::timers::Timers;
+use crate::timers::{Action, Node, Timers};
 
 /// Every how many looks the global queue comes first, and every how many the ring goes before the next slot: Go's
 /// number, a prime, so that it does not keep step with patterns of the program.
@@ -190,8 +190,8 @@ impl Runtime {
         while timers.earliest() <= now {
             for node in timers.check(now) {
                 fired = true;
-                // SAFETY: the node came due and was not acted on yet; `alarm` knows what its payload is.
-                let g = unsafe { alarm::act(self, p, node) };
+                // SAFETY: the node came due and was not acted on yet.
+                let g = unsafe { self.act(p, node) };
                 self.put_ring(p, g);
             }
         }
@@ -199,6 +199,39 @@ impl Runtime {
             self.wake_p();
         }
         fired
+    }
+
+    /// A timer came due: what is to be queued for it.
+    ///
+    /// # Safety
+    /// The node was returned by `Timers::check` and not acted on yet. The caller owns `p`.
+    unsafe fn act(&self, p: &'static P, node: NonNull<Node>) -> NonNull<G> {
+        // SAFETY: a due node is valid until acted on.
+        let node = unsafe { node.as_ref() };
+        match node.action {
+            Action::Wake(g) => {
+                // SAFETY: a timer that wakes is made with the address of a goroutine, and those are never freed.
+                let g = unsafe { &*g.cast::<G>() };
+                g.status.transition_to_ready();
+                NonNull::from(g)
+            }
+            Action::Start { call, data } => {
+                node.acted_on();
+                self.start_for_timer(p, Call { call, data })
+            }
+        }
+    }
+
+    /// A goroutine that makes the call; a child of none.
+    fn start_for_timer(&self, p: &'static P, call: Call) -> NonNull<G> {
+        let g = self
+            .free_g(Some(p), self.default_class)
+            .unwrap_or_else(|error| crate::sys::throw(format_args!("no stack for a timer's function: {error}")));
+        let origin = Origin { pc: 0, at: std::panic::Location::caller() };
+        // SAFETY: the free `G` is ours; the closure is small, and what the call needs is its own.
+        unsafe { start::furnish(g, p.next_id(&self.ids), 0, origin, move || call.make()) };
+        p.stats.created.up();
+        g
     }
 
     /// Whether any ring or the global queue holds something.
@@ -264,6 +297,22 @@ impl Runtime {
                 self.run_timers(p, &other.timers, now);
             }
         }
+    }
+}
+
+/// The call of a timer that starts a goroutine.
+struct Call {
+    call: unsafe fn(*const ()),
+    data: *const (),
+}
+
+// SAFETY: whoever makes such a timer gives a function and data that may be used on any thread.
+unsafe impl Send for Call {}
+
+impl Call {
+    fn make(self) {
+        // SAFETY: the function is called once for each firing, with its own data.
+        unsafe { (self.call)(self.data) }
     }
 }
 

@@ -57,9 +57,4 @@ impl Keeper {
             }
         }
     }
-
-    /// Whether some machine keeps time.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.until.load(Ordering::Relaxed) != 0
-    }
 }

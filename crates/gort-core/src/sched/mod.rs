@@ -34,7 +34,8 @@ pub(crate) mod search;
 pub(crate) mod submit;
 pub(crate) mod threads;
 
-use std::ptr;
+use std::io;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::env::Moment;
@@ -64,7 +65,6 @@ pub(crate) struct Runtime {
     all_ps: [AtomicPtr<P>; MAX_PROCS],
     /// Processors ever made; `all_ps[..made]` is filled.
     made_ps: AtomicU32,
-    /// All machines ever made, linked by `M::all_next`.
     pub(crate) threads: threads::Threads,
     pub(crate) pool: Pool,
     pub(crate) default_class: Class,
@@ -158,6 +158,18 @@ impl Runtime {
         debug_assert!(index < self.made_ps.load(Ordering::Relaxed) as usize);
         // SAFETY: as in `all_ps`.
         unsafe { &*self.all_ps[index].load(Ordering::Relaxed) }
+    }
+
+    /// A free `G`, from the processor if there is one and the class is the usual one.
+    ///
+    /// # Errors
+    /// No address space for another stack.
+    #[inline]
+    pub(crate) fn free_g(&self, p: Option<&'static P>, class: Class) -> io::Result<NonNull<G>> {
+        match p {
+            Some(p) if class == self.default_class => p.take_g(&self.pool, class),
+            _ => self.pool.take(class),
+        }
     }
 
     /// Goroutines that exist.

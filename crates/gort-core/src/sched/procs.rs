@@ -40,7 +40,8 @@ impl Runtime {
             }
             old
         };
-        for _ in 0..wanted {
+        // One at a time: each that finds work wakes the next.
+        if self.work_in_sight() {
             self.wake_p();
         }
         self.rouse_monitor();

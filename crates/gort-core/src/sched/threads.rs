@@ -3,9 +3,9 @@
 //!
 //! Machines are never freed: one whose thread has ended is spare, and gets the next thread.
 
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
-use std::{io, ptr, thread};
+use std::{io, thread};
 
 use super::Runtime;
 use crate::env::Moment;
@@ -31,8 +31,6 @@ pub(crate) struct Threads {
     pub(crate) alive: AtomicUsize,
     /// Machines that have a thread.
     pub(crate) machines: AtomicU32,
-    /// All machines ever made, linked by `M::all_next`.
-    all: AtomicPtr<M>,
     made: AtomicU32,
 }
 
@@ -55,7 +53,6 @@ impl Threads {
             max: AtomicUsize::new(MAX_THREADS),
             alive: AtomicUsize::new(0),
             machines: AtomicU32::new(0),
-            all: AtomicPtr::new(ptr::null_mut()),
             made: AtomicU32::new(0),
         }
     }
@@ -68,14 +65,6 @@ impl Threads {
             p.idle_next.set(lists.wanting.replace(p));
         }
         self.note.wake();
-    }
-
-    /// Every machine ever made.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &'static M> {
-        // Acquire: pairs with the Release in `new_machine`.
-        // SAFETY: machines are never freed.
-        let first = unsafe { self.all.load(Ordering::Acquire).as_ref() };
-        std::iter::successors(first, |m| m.all_next.get())
     }
 
     fn next_request(&self) -> Option<&'static P> {
@@ -96,13 +85,7 @@ impl Threads {
     }
 
     fn new_machine(&self) -> &'static M {
-        let m: &'static M = Box::leak(Box::new(M::new(self.made.fetch_add(1, Ordering::Relaxed))));
-        // The helper is the only one that makes machines.
-        // SAFETY: machines are never freed.
-        m.all_next.set(unsafe { self.all.load(Ordering::Relaxed).as_ref() });
-        // Release: pairs with the Acquire in `all`.
-        self.all.store(ptr::from_ref(m).cast_mut(), Ordering::Release);
-        m
+        Box::leak(Box::new(M::new(self.made.fetch_add(1, Ordering::Relaxed))))
     }
 
     fn put_spare(&self, m: &'static M) {
@@ -162,6 +145,7 @@ impl Runtime {
     fn machine_thread(&self, m: &'static M, p: &'static P) {
         m.become_current();
         m.tid.store(rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned(), Ordering::Relaxed);
+        precise_timers();
         // Without an alternate stack an overflow still ends the process, only without a report.
         let signal_stack = SignalStack::install().ok();
         m.acquire_p(p);
@@ -192,4 +176,11 @@ impl Runtime {
         }
         self.handoff_p(p);
     }
+}
+
+/// The kernel lets timed waits of a thread run 50 us late by default, in order to bundle them; one of ours may be the
+/// keeper of everybody's timers.
+fn precise_timers() {
+    // SAFETY: sets one number of the calling thread.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
 }

@@ -16,7 +16,7 @@ pub(crate) const MAIN_BYTES: usize = 64 * 1024 * 1024;
 
 /// A stack size outside of what can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StackSizeError {
+pub(crate) struct StackSizeError {
     pub(crate) bytes: usize,
 }
 

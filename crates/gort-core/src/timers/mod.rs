@@ -36,35 +36,35 @@ pub(crate) struct Node {
     due: AtomicBool,
     /// Null: it comes due for certain. Else only by winning this claim.
     claim: *const Claim,
-    /// What to do when it is due; the meaning is the scheduler's.
-    pub(crate) payload: *const (),
+    /// What to do when it is due; done by the scheduler.
+    pub(crate) action: Action,
     due_next: Cell<*const Node>,
 }
 
 impl Node {
     /// A node that fires for certain: it can not be cancelled.
-    pub(crate) fn certain(payload: *const ()) -> Node {
-        Node::new(ptr::null(), payload, false)
+    pub(crate) fn certain(action: Action) -> Node {
+        Node::new(ptr::null(), action, false)
     }
 
     /// A node that fires unless cancelled in time, and can be used again.
-    pub(crate) fn revocable(payload: *const ()) -> Node {
-        Node::new(ptr::null(), payload, true)
+    pub(crate) fn revocable(action: Action) -> Node {
+        Node::new(ptr::null(), action, true)
     }
 
     /// A node that must win `claim` to fire, and may be cancelled. The claim outlives the node's stay in the heap.
-    pub(crate) fn claiming(claim: *const Claim, payload: *const ()) -> Node {
-        Node::new(claim, payload, true)
+    pub(crate) fn claiming(claim: *const Claim, action: Action) -> Node {
+        Node::new(claim, action, true)
     }
 
-    fn new(claim: *const Claim, payload: *const (), tracked: bool) -> Node {
+    fn new(claim: *const Claim, action: Action, tracked: bool) -> Node {
         Node {
             heap: AtomicPtr::new(ptr::null_mut()),
             place: Cell::new(0),
             tracked,
             due: AtomicBool::new(false),
             claim,
-            payload,
+            action,
             due_next: Cell::new(ptr::null()),
         }
     }
@@ -100,6 +100,20 @@ impl Node {
             // It moved to another heap while we waited for the lock: look again.
         }
     }
+}
+
+/// What a timer that comes due does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Action {
+    /// It wakes the parked goroutine at this address.
+    Wake(*const ()),
+    /// It starts a goroutine that calls a function.
+    Start {
+        /// The function.
+        call: unsafe fn(*const ()),
+        /// What it is called with.
+        data: *const (),
+    },
 }
 
 /// The heap of one processor.
@@ -308,12 +322,19 @@ mod tests {
         unsafe { timers.adding().add(node, Moment::from_nanos(ns)) };
     }
 
+    fn wake(number: usize) -> Action {
+        Action::Wake(ptr::without_provenance(number))
+    }
+
     fn drain(timers: &Timers, now: u64) -> Vec<usize> {
         let mut fired = Vec::new();
         loop {
             let before = fired.len();
             // SAFETY: due nodes of these tests are alive.
-            fired.extend(timers.check(Moment::from_nanos(now)).map(|n| unsafe { n.as_ref() }.payload.addr()));
+            fired.extend(timers.check(Moment::from_nanos(now)).map(|n| match unsafe { n.as_ref() }.action {
+                Action::Wake(who) => who.addr(),
+                Action::Start { .. } => unreachable!("not used here"),
+            }));
             if fired.len() == before {
                 return fired;
             }
@@ -324,7 +345,7 @@ mod tests {
     fn fires_in_order_of_time_and_not_before() {
         let (timers, rng) = (Timers::new(), Rng::new(7));
         let moments: Vec<u64> = (0..1000).map(|_| u64::from(rng.below(5000)) + 1).collect();
-        let nodes: Vec<Node> = moments.iter().map(|&ns| Node::certain(ptr::without_provenance(ns as usize))).collect();
+        let nodes: Vec<Node> = moments.iter().map(|&ns| Node::certain(wake(ns as usize))).collect();
         nodes.iter().zip(&moments).for_each(|(node, &ns)| add(&timers, node, ns));
         let early = drain(&timers, 2500);
         assert!(early.is_sorted() && early.iter().all(|&ns| ns <= 2500));
@@ -340,7 +361,7 @@ mod tests {
         let (timers, rng) = (Timers::new(), Rng::new(seed));
         let claims: Vec<Claim> = (0..500).map(|_| Claim::new()).collect();
         let nodes: Vec<Node> =
-            claims.iter().enumerate().map(|(i, c)| Node::claiming(c, ptr::without_provenance(i + 1))).collect();
+            claims.iter().enumerate().map(|(i, c)| Node::claiming(c, wake(i + 1))).collect();
         let moments: Vec<u64> = nodes.iter().map(|_| u64::from(rng.below(1000))).collect();
         nodes.iter().zip(&moments).for_each(|(node, &ns)| add(&timers, node, ns));
         let cancelled: Vec<bool> = nodes.iter().map(|node| rng.below(2) == 0 && node.cancel()).collect();
@@ -355,7 +376,7 @@ mod tests {
     #[test]
     fn a_lost_claim_is_dropped_silently() {
         let (timers, claim) = (Timers::new(), Claim::new());
-        let node = Node::claiming(&claim, ptr::without_provenance(1));
+        let node = Node::claiming(&claim, wake(1));
         add(&timers, &node, 10);
         assert!(claim.try_win(5));
         assert_eq!(drain(&timers, 20), []);
@@ -365,7 +386,7 @@ mod tests {
     #[test]
     fn moving_keeps_timers_cancellable() {
         let (a, b, claim) = (Timers::new(), Timers::new(), Claim::new());
-        let node = Node::claiming(&claim, ptr::without_provenance(1));
+        let node = Node::claiming(&claim, wake(1));
         add(&a, &node, 10);
         a.move_all_to(&b);
         assert_eq!((a.len(), b.len()), (0, 1));

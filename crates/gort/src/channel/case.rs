@@ -3,14 +3,14 @@
 //! A select locks all its channels, asks each case to [`begin`](Case::begin), and if none can, queues a wait node with
 //! each. The room behind a case knows nothing of the select, and the select nothing of the channel's insides.
 
-use std::alloc::Layout;
 use std::ptr::NonNull;
 use std::time::Instant;
 
 use gort_core::env::Moment;
+use gort_core::ids::WaitReason;
 use gort_core::lock::RawSpin;
 
-use super::chan::{Grant, Side, Take};
+use super::chan::{Grant, Side, Take, meet};
 use super::owed::Owed;
 use super::{Receiver, Sender, receiver, sender};
 use crate::waitq::Node;
@@ -18,12 +18,9 @@ use crate::waitq::Node;
 /// One operation that a select may choose: a send or a receive on some end of a channel.
 ///
 /// # Safety
-/// [`begin`](Case::begin) writes a value of the layout [`payload`](Case::payload) if and only if it answers
-/// [`Begun::Received`], and so does whoever wakes a node of a receiving case with `ok`.
+/// A receiving case writes a value of its channel's type, its payload, if and only if it answers [`Begun::Received`], and
+/// so does whoever wakes a node of it with `ok`. A sending case writes nothing.
 pub(crate) unsafe trait Case {
-    /// The channel's identity; null for a nil channel.
-    fn channel(&self) -> *const ();
-
     /// The channel's lock; none for a nil channel, which is never ready.
     fn lock_word(&self) -> Option<&RawSpin>;
 
@@ -35,6 +32,12 @@ pub(crate) unsafe trait Case {
     /// # Safety
     /// The channel's lock is held; `out` may be written with a payload.
     unsafe fn begin(&self, out: *mut (), owed: &mut Owed) -> Option<Begun>;
+
+    /// Begins the operation under its own lock, which this takes and gives back, if it does not have to wait.
+    ///
+    /// # Safety
+    /// `out` may be written with a payload.
+    unsafe fn begin_alone(&self, out: *mut ()) -> Option<Begun>;
 
     /// Queues a waiter that shall be woken with the operation begun (`ok`), or to look again. The node of a receive has
     /// the place for the value in its slot, that of a send has null.
@@ -60,12 +63,6 @@ pub(crate) unsafe trait Case {
     /// # Safety
     /// The channel's lock is held.
     unsafe fn unobserve(&self, node: &Node);
-
-    /// Whether the operation receives.
-    fn receives(&self) -> bool;
-
-    /// The layout of what a receive yields.
-    fn payload(&self) -> Layout;
 
     /// The moment at which the operation can begin by itself, without anybody waking the waiter.
     fn due(&self) -> Moment;
@@ -95,13 +92,40 @@ pub(crate) enum Begun {
     SendEnded,
 }
 
+/// Looks, locks, begins, unlocks: the same for all cases, compiled for each.
+///
+/// # Safety
+/// `out` may be written with a payload of the case.
+#[inline]
+unsafe fn begin_alone<C: Case>(case: &C, out: *mut ()) -> Option<Begun> {
+    if !case.may_begin() {
+        return None;
+    }
+    let lock = case.lock_word()?;
+    loop {
+        let mut owed = Owed::new();
+        lock.lock();
+        // SAFETY: the lock is held; `out` as promised by the caller.
+        let begun = unsafe { case.begin(out, &mut owed) };
+        let unlock = || {
+            // SAFETY: taken above, given back once: here or in the commit.
+            unsafe { lock.unlock() };
+            owed.pay();
+        };
+        let Some(Begun::Promised(sender)) = begun else {
+            unlock();
+            return begun;
+        };
+        // SAFETY: the case has popped the sender for us; `out` takes its value.
+        if unsafe { meet(sender, out, WaitReason::Select, unlock) } {
+            return Some(Begun::Received);
+        }
+    }
+}
+
 // SAFETY: `take` writes a `T` exactly if it answers `Got`; so do those who wake a receiver with `ok`. A clock's `T` is
 // `Instant` (Receiver's invariant).
 unsafe impl<T> Case for Receiver<T> {
-    fn channel(&self) -> *const () {
-        self.id()
-    }
-
     fn lock_word(&self) -> Option<&RawSpin> {
         match self.flavor() {
             receiver::Flavor::Chan(chan) => Some(chan.lock_word()),
@@ -136,6 +160,11 @@ unsafe impl<T> Case for Receiver<T> {
             }
             receiver::Flavor::Nil => None,
         }
+    }
+
+    unsafe fn begin_alone(&self, out: *mut ()) -> Option<Begun> {
+        // SAFETY: the caller's promise.
+        unsafe { begin_alone(self, out) }
     }
 
     unsafe fn enqueue(&self, node: &Node, owed: &mut Owed) {
@@ -182,14 +211,6 @@ unsafe impl<T> Case for Receiver<T> {
         }
     }
 
-    fn receives(&self) -> bool {
-        true
-    }
-
-    fn payload(&self) -> Layout {
-        Layout::new::<T>()
-    }
-
     fn due(&self) -> Moment {
         match self.flavor() {
             receiver::Flavor::Clock(clock) => clock.when(),
@@ -207,10 +228,6 @@ unsafe impl<T> Case for Receiver<T> {
 
 // SAFETY: a send never answers `Received` and writes nothing.
 unsafe impl<T> Case for Sender<T> {
-    fn channel(&self) -> *const () {
-        self.id()
-    }
-
     fn lock_word(&self) -> Option<&RawSpin> {
         match self.flavor() {
             sender::Flavor::Chan(chan) => Some(chan.lock_word()),
@@ -234,6 +251,11 @@ unsafe impl<T> Case for Sender<T> {
             Grant::Ended => Some(Begun::SendEnded),
             Grant::Full => None,
         }
+    }
+
+    unsafe fn begin_alone(&self, out: *mut ()) -> Option<Begun> {
+        // SAFETY: the caller's promise.
+        unsafe { begin_alone(self, out) }
     }
 
     unsafe fn enqueue(&self, node: &Node, owed: &mut Owed) {
@@ -262,14 +284,6 @@ unsafe impl<T> Case for Sender<T> {
             // SAFETY: the caller's promise is the callee's.
             unsafe { chan.dequeue_from(Side::Observe, node) };
         }
-    }
-
-    fn receives(&self) -> bool {
-        false
-    }
-
-    fn payload(&self) -> Layout {
-        Layout::new::<()>()
     }
 
     fn due(&self) -> Moment {

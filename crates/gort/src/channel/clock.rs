@@ -224,11 +224,7 @@ impl Clock {
         usize::from(self.shared.buffered)
     }
 
-    pub(super) fn same(&self, other: &Clock) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
-    /// The clock's identity, for a select.
+    /// The clock's identity.
     pub(super) fn id(&self) -> *const () {
         Arc::as_ptr(&self.shared).cast()
     }

@@ -14,8 +14,8 @@
 //! 3. A scope leaves the list above it only when it is *settled* (marked, and its done channel is closed if it has one)
 //!    and its own list is empty. So a marked scope with an empty list is a subtree that is done to its leaves, whoever
 //!    did it. This makes [`cancel`] synchronous, without holding a lock on the way: a second cancellation that meets a
-//!    first one does not wait for it, it does the same walk, and what both do (closing a channel, unlisting) has
-//!    the same effect once or twice.
+//!    first one does not wait for its end, it does the same walk. Unlisting has the same effect once or twice; a
+//!    channel is closed by one, and the other looks at it until that is to be seen.
 //! 4. The walk needs no stack of its own and no recursion: down is the first listed child, up is the scope above. Dropping
 //!    a chain of nodes is a loop, too.
 //! 5. Locks are taken one at a time; nothing is allocated, dropped, closed or called under them.

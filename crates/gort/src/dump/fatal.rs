@@ -50,7 +50,12 @@ impl fmt::Display for Quit<'_> {
     }
 }
 
-fn dump_after_blank(f: &mut fmt::Formatter<'_>, dump: &Dump, level: Traceback, current: Option<u64>) -> fmt::Result {
+fn dump_after_blank(
+    f: &mut fmt::Formatter<'_>,
+    dump: &Dump,
+    level: Traceback,
+    current: Option<u64>,
+) -> fmt::Result {
     match level.options(dump, current) {
         Some(options) if !dump.goroutines.is_empty() => write!(f, "\n{}", dump.show(options)),
         _ => Ok(()),

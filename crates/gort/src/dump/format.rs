@@ -195,7 +195,9 @@ impl Printer<'_, '_> {
     fn stack(&mut self, stack: &Stack) -> fmt::Result {
         match stack {
             Stack::Walked(trace) => self.frames(trace),
-            Stack::Elsewhere => self.out.write_str("\tgoroutine running on other thread; stack unavailable\n"),
+            Stack::Elsewhere => {
+                self.out.write_str("\tgoroutine running on other thread; stack unavailable\n")
+            }
             Stack::NotStarted => Ok(()),
         }
     }
@@ -203,8 +205,11 @@ impl Printer<'_, '_> {
     fn frames(&mut self, trace: &Trace) -> fmt::Result {
         let inner = self.resolve(&trace.inner);
         let outer = self.resolve(&trace.outer);
-        let calls: Vec<(&Resolved, &Call)> =
-            inner.iter().chain(&outer).flat_map(|at| at.calls.iter().map(move |call| (&**at, call))).collect();
+        let calls: Vec<(&Resolved, &Call)> = inner
+            .iter()
+            .chain(&outer)
+            .flat_map(|at| at.calls.iter().map(move |call| (&**at, call)))
+            .collect();
         let shown = match self.full {
             true => 0..calls.len(),
             false => plumbing::shown(calls.iter().map(|(_, call)| call.function.as_deref())),
@@ -271,7 +276,11 @@ impl Printer<'_, '_> {
 fn creator<'a>(at: &'a Resolved, location: &Location<'_>) -> &'a Call {
     let in_file = |call: &&Call| call.file.as_deref().is_some_and(|file| file.ends_with(location.file()));
     let exactly = |call: &&Call| in_file(call) && call.line == location.line();
-    at.calls.iter().find(exactly).or_else(|| at.calls.iter().find(in_file)).unwrap_or(&at.calls[at.calls.len() - 1])
+    at.calls
+        .iter()
+        .find(exactly)
+        .or_else(|| at.calls.iter().find(in_file))
+        .unwrap_or(&at.calls[at.calls.len() - 1])
 }
 
 /// What stands in the brackets.

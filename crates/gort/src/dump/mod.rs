@@ -68,7 +68,8 @@ impl Dump {
             let copy = mem::take(&mut about.stack);
             let stack = match (about.context, about.status) {
                 (Some(context), _) => {
-                    let trace = dump.walker.walk(context, &CopiedStack { base: about.stack_at, words: &copy });
+                    let trace =
+                        dump.walker.walk(context, &CopiedStack { base: about.stack_at, words: &copy });
                     dump.share(trace)
                 }
                 (None, Status::Running) => Stack::Elsewhere,
@@ -86,7 +87,9 @@ impl Dump {
     /// `id` is the caller's goroutine, on the same stack as when its snapshot was taken, which says where that ends;
     /// `context` is from [`unwind::capture`] in a frame that has not returned.
     pub(crate) unsafe fn add_own_stack(&mut self, id: u64, context: Context) {
-        let Ok(at) = self.goroutines.binary_search_by_key(&id, |goroutine| goroutine.about.id) else { return };
+        let Ok(at) = self.goroutines.binary_search_by_key(&id, |goroutine| goroutine.about.id) else {
+            return;
+        };
         let top = self.goroutines[at].about.stack_at;
         // SAFETY: from a live frame to the top of the stack that it is on; nobody else writes there, and what the
         // frames below do is outside the range.

@@ -114,7 +114,8 @@ unsafe extern "C" fn add_module(info: *mut libc::dl_phdr_info, _size: usize, mod
 
 /// The program itself has no name here; this one holds also after its file has been moved or deleted.
 fn path_of(name: &CStr) -> PathBuf {
-    let name = if name.is_empty() { OsStr::new("/proc/self/exe") } else { OsStr::from_bytes(name.to_bytes()) };
+    let name =
+        if name.is_empty() { OsStr::new("/proc/self/exe") } else { OsStr::from_bytes(name.to_bytes()) };
     PathBuf::from(name)
 }
 
@@ -131,7 +132,8 @@ fn describe(path: PathBuf, bias: usize, headers: &[libc::Elf64_Phdr]) -> Option<
     let span = loads().map(place).reduce(|a, b| a.start.min(b.start)..a.end.max(b.end))?;
     // The rest of the readable segment around an address: what may be read from there on.
     let readable_from = |addr: usize| {
-        let segment = loads().filter(|h| h.p_flags & libc::PF_R != 0).map(place).find(|s| s.contains(&addr))?;
+        let segment =
+            loads().filter(|h| h.p_flags & libc::PF_R != 0).map(place).find(|s| s.contains(&addr))?;
         // SAFETY: the loader has mapped the segment readable and keeps it (invariant 1); `addr` lies in it.
         Some(unsafe { slice::from_raw_parts(addr as *const u8, segment.end - addr) })
     };

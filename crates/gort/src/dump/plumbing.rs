@@ -61,7 +61,8 @@ pub(crate) fn shown<'a>(names: impl ExactSizeIterator<Item = Option<&'a str>>) -
 
 fn first_shown(names: &[Option<&str>]) -> usize {
     let below = names.iter().take_while(|name| name.is_some_and(is_below_users)).count();
-    let last_of = |krate| names[..below].iter().rposition(|name| name.is_some_and(|name| crate_of(name) == krate));
+    let last_of =
+        |krate| names[..below].iter().rposition(|name| name.is_some_and(|name| crate_of(name) == krate));
     if below == names.len() {
         // No user code at all: one of gort's own goroutines. Only the park is hidden.
         return names.iter().take_while(|name| name.is_some_and(is_park)).count();
@@ -79,12 +80,14 @@ fn is_below_users(name: &str) -> bool {
 }
 
 fn is_park(name: &str) -> bool {
-    matches!(crate_of(name), "gort_core" | "corosensei" | "core" | "std") || path_of(name).starts_with("gort::waitq::")
+    matches!(crate_of(name), "gort_core" | "corosensei" | "core" | "std")
+        || path_of(name).starts_with("gort::waitq::")
 }
 
 fn starts_goroutines(name: &str) -> bool {
     let path = path_of(name);
-    !name.contains("::tests::") && (matches!(path, "main" | "gort::run") || STARTERS.iter().any(|start| path.starts_with(start)))
+    !name.contains("::tests::")
+        && (matches!(path, "main" | "gort::run") || STARTERS.iter().any(|start| path.starts_with(start)))
 }
 
 /// The name of the crate that a function's path starts with: `gort` for `<gort::channel::Iter<T> as ..>::next`.
@@ -172,7 +175,8 @@ mod tests {
 
     #[test]
     fn gorts_own_goroutines_show_what_they_do() {
-        let timer = ["gort_core::park::park", "gort::waitq::wait", "gort::time::serve", "gort::go::go::{{closure}}"];
+        let timer =
+            ["gort_core::park::park", "gort::waitq::wait", "gort::time::serve", "gort::go::go::{{closure}}"];
         assert_eq!(shown_of(&timer), timer[2..3]);
         let test = ["gort_core::park::park", "gort::sync::tests::fair::{{closure}}", "gort_core::g::entry"];
         assert_eq!(shown_of(&test), test[1..2]);

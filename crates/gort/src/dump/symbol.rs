@@ -92,7 +92,8 @@ impl Symbols {
 
     /// The path of the function that starts at `start`, from the module's symbol table.
     fn symbol(&mut self, module: &LoadedModule, start: usize) -> Option<Box<str>> {
-        let table = self.tables.entry(module.span.start).or_insert_with(|| symbol_table(module).unwrap_or_default());
+        let table =
+            self.tables.entry(module.span.start).or_insert_with(|| symbol_table(module).unwrap_or_default());
         table.get(&start).map(|name| format!("{:#}", demangle(name)).into())
     }
 }
@@ -160,13 +161,15 @@ fn module_of_file(file: &str) -> Option<String> {
     if package == ".." || source.contains("..") || of_std != above.ends_with("/library") {
         return None;
     }
-    let registry_version = package.rfind('-').filter(|at| package[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
+    let registry_version =
+        package.rfind('-').filter(|at| package[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
     let package = &package[..registry_version.unwrap_or(package.len())];
     let source = source.strip_suffix(".rs")?;
-    let (krate, source) = match source.strip_prefix("bin/").map(|tool| tool.split_once('/').unwrap_or((tool, "main"))) {
-        Some((tool, source)) => (tool, source),
-        None => (package, source),
-    };
+    let (krate, source) =
+        match source.strip_prefix("bin/").map(|tool| tool.split_once('/').unwrap_or((tool, "main"))) {
+            Some((tool, source)) => (tool, source),
+            None => (package, source),
+        };
     let mut path = krate.replace('-', "_");
     for part in source.split('/') {
         if !matches!(part, "lib" | "main" | "mod") {
@@ -224,7 +227,10 @@ mod tests {
             ("/rustc/59807616e1/library/core/src/ops/function.rs", Some("core::ops::function")),
             ("/rustc/59807616e1/library/std/src/io/mod.rs", Some("std::io")),
             ("/rustc/59807616e1/library/std/src/../../backtrace/src/lib.rs", Some("backtrace")),
-            ("/root/.cargo/registry/src/index.crates.io-1949cf/lock_api-0.4.14/src/mutex.rs", Some("lock_api::mutex")),
+            (
+                "/root/.cargo/registry/src/index.crates.io-1949cf/lock_api-0.4.14/src/mutex.rs",
+                Some("lock_api::mutex"),
+            ),
             ("/home/u/some-app/src/main.rs", Some("some_app")),
             ("/home/u/gort/crates/gort/src/channel/mod.rs", Some("gort::channel")),
             ("/home/u/app/src/bin/my-tool.rs", Some("my_tool")),

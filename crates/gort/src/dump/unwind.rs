@@ -7,7 +7,7 @@
 //!   stack_init_trampoline   ◄── the walk ends here: it switches stacks, its caller is on the machine's stack
 //!   goroutine's closure
 //!   ...                     ◄── each step: unwind table of pc ─► (caller's pc, sp, fp)
-//!   park                    ◄── the core's Context { pc, sp, fp }, captured while this frame was current, and still live
+//!   park                    ◄── Context { pc, sp, fp }, captured while this frame was current, and still live
 //!   (the switch)                below sp: never read
 //! ```
 //!
@@ -70,6 +70,7 @@ pub(crate) struct Trace {
     pub(crate) truncated: bool,
 }
 
+#[cfg(test)]
 impl Trace {
     /// All the addresses kept, innermost first.
     pub(crate) fn pcs(&self) -> impl Iterator<Item = Pc> {

@@ -1,25 +1,28 @@
 //! An operation that a select has chosen and begun, and that is to be completed.
 
+use std::alloc::Layout;
+use std::borrow::BorrowMut;
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::thread;
+use std::{ptr, thread};
 
 use super::engine::Arm;
 use super::payload::Payload;
 use crate::channel::{Begun, Receiver, RecvError, SendError, Sender};
 
-/// A chosen operation, as the macros use it: dropped uncompleted it is undone.
+/// A chosen operation, as the macros use it: dropped uncompleted it is undone. `P` is the place of a received value: the
+/// macros keep it in their frame, a `SelectedOperation` takes it along.
 #[doc(hidden)]
-pub struct Chosen<'a> {
+pub struct Chosen<'a, P: BorrowMut<Payload>> {
     arm: Arm<'a>,
     index: usize,
     begun: Begun,
-    payload: Payload,
+    payload: P,
 }
 
-impl<'a> Chosen<'a> {
+impl<'a, P: BorrowMut<Payload>> Chosen<'a, P> {
     #[inline]
-    pub(super) fn new(arm: Arm<'a>, index: usize, begun: Begun, payload: Payload) -> Chosen<'a> {
+    pub(super) fn new(arm: Arm<'a>, index: usize, begun: Begun, payload: P) -> Chosen<'a, P> {
         Chosen { arm, index, begun, payload }
     }
 
@@ -33,11 +36,7 @@ impl<'a> Chosen<'a> {
     #[track_caller]
     #[inline]
     pub fn send<T>(self, tx: &Sender<T>, value: T) -> Result<(), SendError<T>> {
-        let case = self.arm.case();
-        assert!(
-            !case.receives() && case.channel() == tx.id(),
-            "passed a sender that wasn't selected"
-        );
+        assert!(self.arm.sends_on(tx.id()), "passed a sender that wasn't selected");
         let begun = self.begun;
         self.completed();
         // SAFETY: begun on this channel, and neither completed nor undone: `self` is gone.
@@ -48,14 +47,13 @@ impl<'a> Chosen<'a> {
     #[track_caller]
     #[inline]
     pub fn recv<T>(mut self, rx: &Receiver<T>) -> Result<T, RecvError> {
-        let case = self.arm.case();
-        assert!(
-            case.receives() && case.channel() == rx.id(),
-            "passed a receiver that wasn't selected"
-        );
+        assert!(self.arm.receives_from(rx.id()), "passed a receiver that wasn't selected");
         let received = match self.begun {
-            // SAFETY: the case has put its value there, and a channel has values of one type only.
-            Begun::Received => Ok(unsafe { self.payload.place(case.payload()).cast::<T>().read() }),
+            Begun::Received => {
+                let place = self.payload.borrow_mut().reserve(Layout::new::<T>());
+                // SAFETY: the case has put its value there, and a channel has values of one type only.
+                Ok(unsafe { place.cast::<T>().read() })
+            }
             _ => Err(RecvError),
         };
         self.completed();
@@ -67,20 +65,18 @@ impl<'a> Chosen<'a> {
     fn completed(self) {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not used any more; the payload frees its memory, and the rest has no drop.
-        drop(unsafe { std::ptr::read(&raw mut this.payload) });
+        drop(unsafe { ptr::read(&raw mut this.payload) });
     }
 }
 
-impl Drop for Chosen<'_> {
+impl<P: BorrowMut<Payload>> Drop for Chosen<'_, P> {
     fn drop(&mut self) {
-        let case = self.arm.case();
-        let place = if self.begun == Begun::Received {
-            self.payload.place(case.payload())
-        } else {
-            std::ptr::null_mut()
+        let place = match self.begun {
+            Begun::Received => self.payload.borrow_mut().reserve(self.arm.payload()),
+            _ => ptr::null_mut(),
         };
         // SAFETY: begun by this case and not completed, or `completed` had forgotten us.
-        unsafe { case.undo(self.begun, place) };
+        unsafe { self.arm.case().undo(self.begun, place) };
     }
 }
 
@@ -92,11 +88,11 @@ impl Drop for Chosen<'_> {
 /// what it was given: a value received, a slot of the buffer, or a receiver that waits for the value.
 #[must_use = "a selected operation has to be completed"]
 pub struct SelectedOperation<'a> {
-    chosen: ManuallyDrop<Chosen<'a>>,
+    chosen: ManuallyDrop<Chosen<'a, Payload>>,
 }
 
 impl<'a> SelectedOperation<'a> {
-    pub(super) fn new(chosen: Chosen<'a>) -> SelectedOperation<'a> {
+    pub(super) fn new(chosen: Chosen<'a, Payload>) -> SelectedOperation<'a> {
         SelectedOperation { chosen: ManuallyDrop::new(chosen) }
     }
 
@@ -130,7 +126,7 @@ impl<'a> SelectedOperation<'a> {
         self.into_chosen().recv(rx)
     }
 
-    fn into_chosen(self) -> Chosen<'a> {
+    fn into_chosen(self) -> Chosen<'a, Payload> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not used any more, and its drop does not run.
         unsafe { ManuallyDrop::take(&mut this.chosen) }

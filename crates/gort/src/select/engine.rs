@@ -32,32 +32,57 @@ use super::payload::Payload;
 use crate::channel::{AT_ONCE, Begun, Case, Owed, Receiver, Sender, meet};
 use crate::waitq::Node;
 
-/// One case of a select: an end of a channel and what to do with it.
+/// One case of a select: an end of a channel and what to do with it. What never changes is looked up once.
 #[derive(Clone, Copy)]
 #[doc(hidden)]
-pub struct Arm<'a>(&'a dyn Case);
+pub struct Arm<'a> {
+    case: &'a dyn Case,
+    channel: *const (),
+    lock: Option<&'a RawSpin>,
+    payload: Layout,
+    receives: bool,
+}
 
 impl<'a> Arm<'a> {
     /// A receive.
     #[inline]
     pub fn recv<T>(rx: &'a Receiver<T>) -> Arm<'a> {
-        Arm(rx)
+        Arm { case: rx, channel: rx.id(), lock: rx.lock_word(), payload: Layout::new::<T>(), receives: true }
     }
 
     /// A send.
     #[inline]
     pub fn send<T>(tx: &'a Sender<T>) -> Arm<'a> {
-        Arm(tx)
+        Arm { case: tx, channel: tx.id(), lock: tx.lock_word(), payload: Layout::new::<()>(), receives: false }
     }
 
     #[inline]
     pub(super) fn case(&self) -> &'a dyn Case {
-        self.0
+        self.case
     }
 
+    /// The channel's lock; none for a nil channel.
     #[inline]
-    pub(super) fn lock_word(&self) -> Option<&RawSpin> {
-        self.0.lock_word()
+    pub(super) fn lock_word(&self) -> Option<&'a RawSpin> {
+        self.lock
+    }
+
+    /// The layout of what a receive yields.
+    #[inline]
+    pub(super) fn payload(&self) -> Layout {
+        self.payload
+    }
+
+    /// Whether this is a receive from the channel of this identity.
+    #[inline]
+    pub(super) fn receives_from(&self, channel: *const ()) -> bool {
+        self.receives && self.channel == channel
+    }
+
+    /// Whether this is a send on the channel of this identity.
+    #[inline]
+    pub(super) fn sends_on(&self, channel: *const ()) -> bool {
+        !self.receives && self.channel == channel
     }
 }
 
@@ -92,10 +117,15 @@ pub(super) fn choose(
     let quick = if terms.biased { arms.len().min(1) } else { arms.len() };
     for at in 0..quick {
         let index = if terms.biased { at } else { order::draw(scratch.polls, at) };
-        let case = arms[index].case();
-        if case.may_begin()
-            && let Some(begun) = begin_alone(case, payload)
-        {
+        let arm = &arms[index];
+        // Without a place for the value the case is only asked whether it could begin.
+        let place = match payload.place(arm.payload()) {
+            Some(place) => place,
+            None if !arm.case().may_begin() => continue,
+            None => payload.reserve(arm.payload()),
+        };
+        // SAFETY: the place was made for this arm's payload.
+        if let Some(begun) = unsafe { arm.case().begin_alone(place) } {
             return Some((index, begun));
         }
     }
@@ -103,32 +133,6 @@ pub(super) fn choose(
         return None;
     }
     choose_slow(arms, scratch, terms, payload)
-}
-
-/// Begins one case under its own lock, if it can begin.
-fn begin_alone(case: &dyn Case, payload: &mut Payload) -> Option<Begun> {
-    let lock = case.lock_word()?;
-    payload.reserve(case.payload());
-    let place = payload.place(case.payload());
-    loop {
-        let mut owed = Owed::new();
-        lock.lock();
-        // SAFETY: the lock is held, and the place was made for this case.
-        let begun = unsafe { case.begin(place, &mut owed) };
-        let unlock = || {
-            // SAFETY: taken above, given back once: here or in the commit.
-            unsafe { lock.unlock() };
-            owed.pay();
-        };
-        let Some(Begun::Promised(sender)) = begun else {
-            unlock();
-            return begun;
-        };
-        // SAFETY: the case has popped the sender for us; the place takes its value.
-        if unsafe { meet(sender, place, WaitReason::Select, unlock) } {
-            return Some(Begun::Received);
-        }
-    }
 }
 
 #[inline(never)]
@@ -140,6 +144,7 @@ fn choose_slow(
 ) -> Option<(usize, Begun)> {
     let Scratch { nodes, polls, locks } = scratch;
     let locks = Locks { arms, order: order::by_lock(arms, locks) };
+    // Afterwards no arm's payload needs memory any more.
     payload.reserve(widest(arms));
     loop {
         let mut owed = Owed::new();
@@ -149,7 +154,7 @@ fn choose_slow(
                 locks.unlock_and_pay(owed);
                 return Some((index, begun));
             };
-            let place = payload.place(arms[index].case().payload());
+            let place = payload.reserve(arms[index].payload());
             // SAFETY: the case has popped the sender for us; the place takes its value.
             if unsafe { meet(sender, place, WaitReason::Select, || locks.unlock_and_pay(owed)) } {
                 return Some((index, Begun::Received));
@@ -164,11 +169,11 @@ fn choose_slow(
         let sleeper = park::current();
         // In random order: of several nodes in one queue the first is served.
         for index in polls.iter().map(|&index| usize::from(index)) {
-            let case = arms[index].case();
-            let slot = if case.receives() { payload.place(case.payload()) } else { ptr::null_mut() };
+            let arm = &arms[index];
+            let slot = if arm.receives { payload.reserve(arm.payload()) } else { ptr::null_mut() };
             let node = nodes[index].write(Node::with_claim(sleeper, &claim, index + 1, slot));
             // SAFETY: the lock is held; the node stays in its place until the park is over (invariants 1 and 2).
-            unsafe { case.enqueue(node, &mut owed) };
+            unsafe { arm.case().enqueue(node, &mut owed) };
         }
         locks.park(terms.deadline, &claim, owed);
 
@@ -181,7 +186,7 @@ fn choose_slow(
             // SAFETY: all nodes were written above.
             let node = unsafe { nodes[winner - 1].assume_init_ref() };
             if node.ok.get() {
-                return Some((winner - 1, begun_by_waker(arms[winner - 1].case(), node)));
+                return Some((winner - 1, begun_by_waker(&arms[winner - 1], node)));
             }
         }
     }
@@ -196,16 +201,15 @@ fn begin_any(
 ) -> Option<(usize, Begun)> {
     polls.iter().find_map(|&index| {
         let index = usize::from(index);
-        let case = arms[index].case();
-        let place = payload.place(case.payload());
-        // SAFETY: all locks are held, and the place was reserved for the widest of the cases.
-        unsafe { case.begin(place, owed) }.map(|begun| (index, begun))
+        let place = payload.reserve(arms[index].payload());
+        // SAFETY: all locks are held, and the place is for this arm's payload.
+        unsafe { arms[index].case().begin(place, owed) }.map(|begun| (index, begun))
     })
 }
 
 /// What the waker of `node` has begun for us.
-fn begun_by_waker(case: &dyn Case, node: &Node) -> Begun {
-    if case.receives() {
+fn begun_by_waker(arm: &Arm<'_>, node: &Node) -> Begun {
+    if arm.receives {
         return Begun::Received;
     }
     match NonNull::new(node.slot.get().cast::<Node>()) {
@@ -307,7 +311,7 @@ impl Locks<'_> {
 
 /// A layout into which each case's payload fits.
 fn widest(arms: &[Arm<'_>]) -> Layout {
-    let (size, align) = arms.iter().map(|arm| arm.case().payload()).fold((0, 1), |(size, align), layout| {
+    let (size, align) = arms.iter().map(|arm| arm.payload()).fold((0, 1), |(size, align), layout| {
         (layout.size().max(size), layout.align().max(align))
     });
     Layout::from_size_align(size, align).expect("a select's values are in range")

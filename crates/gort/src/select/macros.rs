@@ -206,26 +206,33 @@ macro_rules! __select {
 
     // ---- run ----
     (@bind ($bias:expr) [] $n:tt [] [$({$kind:ident $end:ident $value:tt $number:tt $result:tt $body:tt})+]) => {{
-        // SAFETY: the ends are bound around this block.
-        let chosen = unsafe { $crate::__rt_select::block(&[$($crate::__rt_select::Arm::$kind($end)),+], $bias) };
+        // SAFETY: the ends are bound around this block, and the memory before the choice.
+        let mut memory = $crate::__rt_select::Memory::new();
+        let chosen = unsafe {
+            $crate::__rt_select::block(&[$($crate::__rt_select::Arm::$kind($end)),+], $bias, &mut memory)
+        };
         $crate::__select!(@complete chosen [$({$kind $end $value $number $result $body})+])
     }};
     (@bind ($bias:expr) [() $default:tt] $n:tt []
-        [$({$kind:ident $end:ident $value:tt $number:tt $result:tt $body:tt})+]) => {
-        // SAFETY: the ends are bound around this block.
-        match unsafe { $crate::__rt_select::poll(&[$($crate::__rt_select::Arm::$kind($end)),+], $bias) } {
+        [$({$kind:ident $end:ident $value:tt $number:tt $result:tt $body:tt})+]) => {{
+        let mut memory = $crate::__rt_select::Memory::new();
+        // SAFETY: the ends are bound around this block, and the memory before the choice.
+        match unsafe {
+            $crate::__rt_select::poll(&[$($crate::__rt_select::Arm::$kind($end)),+], $bias, &mut memory)
+        } {
             ::core::option::Option::None => $default,
             ::core::option::Option::Some(chosen) => {
                 $crate::__select!(@complete chosen [$({$kind $end $value $number $result $body})+])
             }
         }
-    };
+    }};
     (@bind ($bias:expr) [($timeout:expr) $default:tt] $n:tt []
         [$({$kind:ident $end:ident $value:tt $number:tt $result:tt $body:tt})+]) => {{
         let timeout = $timeout;
-        // SAFETY: the ends are bound around this block.
+        let mut memory = $crate::__rt_select::Memory::new();
+        // SAFETY: the ends are bound around this block, and the memory before the choice.
         match unsafe {
-            $crate::__rt_select::block_for(&[$($crate::__rt_select::Arm::$kind($end)),+], $bias, timeout)
+            $crate::__rt_select::block_for(&[$($crate::__rt_select::Arm::$kind($end)),+], $bias, &mut memory, timeout)
         } {
             ::core::option::Option::None => $default,
             ::core::option::Option::Some(chosen) => {

@@ -27,9 +27,10 @@ use crate::channel::{
 };
 use crate::waitq::Node;
 use engine::{MAX_CASES, Scratch, Terms};
-use payload::Payload;
+
 
 pub use chosen::{Chosen, SelectedOperation};
+pub use payload::Payload;
 pub use engine::Arm;
 
 /// A select over a list of operations that is made at run time.
@@ -239,7 +240,7 @@ impl<'a> Select<'a> {
         let len = self.arms.len();
         if len <= FEW {
             let mut memory = Memory::<FEW>::new();
-            return f(&self.arms, memory.scratch(len));
+            return f(&self.arms, memory.split(len).0);
         }
         self.nodes.resize_with(len, MaybeUninit::uninit);
         self.orders.clear();
@@ -275,16 +276,21 @@ impl fmt::Debug for Select<'_> {
 }
 
 /// Scratch memory in a frame.
-struct Memory<const N: usize> {
+#[doc(hidden)]
+pub struct Memory<const N: usize> {
+    payload: Payload,
     nodes: [MaybeUninit<Node>; N],
     polls: [u16; N],
     locks: [u16; N],
 }
 
 impl<const N: usize> Memory<N> {
+    /// Memory for `N` cases.
+    #[allow(clippy::new_without_default)]
     #[inline]
-    fn new() -> Memory<N> {
+    pub fn new() -> Memory<N> {
         Memory {
+            payload: Payload::new(),
             nodes: [const { MaybeUninit::uninit() }; N],
             polls: std::array::from_fn(|case| case as u16),
             locks: [0; N],
@@ -292,26 +298,35 @@ impl<const N: usize> Memory<N> {
     }
 
     #[inline]
-    fn scratch(&mut self, len: usize) -> Scratch<'_> {
-        Scratch {
+    fn split(&mut self, len: usize) -> (Scratch<'_>, &mut Payload) {
+        let scratch = Scratch {
             nodes: &mut self.nodes[..len],
             polls: &mut self.polls[..len],
             locks: &mut self.locks[..len],
-        }
+        };
+        (scratch, &mut self.payload)
     }
 }
 
 // ---- What the macros call ----
 
+/// What a macro's select has chosen.
+#[doc(hidden)]
+pub type Choice<'any> = Chosen<'any, &'any mut Payload>;
+
 /// Chooses one of the macro's cases. Each function below erases the lifetime of the arms, so that the body of a case may
 /// move the ends of the channels.
 ///
 /// # Safety
-/// The ends behind `arms` outlive the `Chosen`.
+/// The ends behind `arms`, and `memory`, outlive the `Choice`.
 #[inline]
-pub unsafe fn block<'any, const N: usize>(arms: &[Arm<'_>; N], biased: bool) -> Chosen<'any> {
+pub unsafe fn block<'any, const N: usize>(
+    arms: &[Arm<'_>; N],
+    biased: bool,
+    memory: &mut Memory<N>,
+) -> Choice<'any> {
     // SAFETY: the caller's promise.
-    match unsafe { until(arms, biased, Moment::NEVER) } {
+    match unsafe { until(arms, biased, memory, Moment::NEVER) } {
         Some(chosen) => chosen,
         None => unreachable!("without a deadline a select ends by a choice"),
     }
@@ -322,9 +337,13 @@ pub unsafe fn block<'any, const N: usize>(arms: &[Arm<'_>; N], biased: bool) -> 
 /// # Safety
 /// As for [`block`].
 #[inline]
-pub unsafe fn poll<'any, const N: usize>(arms: &[Arm<'_>; N], biased: bool) -> Option<Chosen<'any>> {
+pub unsafe fn poll<'any, const N: usize>(
+    arms: &[Arm<'_>; N],
+    biased: bool,
+    memory: &mut Memory<N>,
+) -> Option<Choice<'any>> {
     // SAFETY: the caller's promise.
-    unsafe { until(arms, biased, AT_ONCE) }
+    unsafe { until(arms, biased, memory, AT_ONCE) }
 }
 
 /// The same with a default case after a while.
@@ -335,10 +354,11 @@ pub unsafe fn poll<'any, const N: usize>(arms: &[Arm<'_>; N], biased: bool) -> O
 pub unsafe fn block_for<'any, const N: usize>(
     arms: &[Arm<'_>; N],
     biased: bool,
+    memory: &mut Memory<N>,
     timeout: Duration,
-) -> Option<Chosen<'any>> {
+) -> Option<Choice<'any>> {
     // SAFETY: the caller's promise.
-    unsafe { until(arms, biased, Moment::after(timeout)) }
+    unsafe { until(arms, biased, memory, Moment::after(timeout)) }
 }
 
 /// # Safety
@@ -347,15 +367,15 @@ pub unsafe fn block_for<'any, const N: usize>(
 unsafe fn until<'any, const N: usize>(
     arms: &[Arm<'_>; N],
     biased: bool,
+    memory: &mut Memory<N>,
     deadline: Moment,
-) -> Option<Chosen<'any>> {
-    let mut memory = Memory::<N>::new();
-    let mut payload = Payload::new();
+) -> Option<Choice<'any>> {
     let terms = Terms { biased, deadline };
-    let (at, begun) = engine::choose(arms, memory.scratch(N), terms, &mut payload)?;
-    // SAFETY: only the lifetime changes, and the caller promises that it is long enough.
-    let arm = unsafe { std::mem::transmute::<Arm<'_>, Arm<'any>>(arms[at]) };
-    Some(Chosen::new(arm, at, begun, payload))
+    let (scratch, payload) = memory.split(N);
+    let (at, begun) = engine::choose(arms, scratch, terms, payload)?;
+    let chosen = Chosen::new(arms[at], at, begun, payload);
+    // SAFETY: only lifetimes change, and the caller promises that both are long enough.
+    Some(unsafe { std::mem::transmute::<Chosen<'_, &mut Payload>, Choice<'any>>(chosen) })
 }
 
 /// A select without any case: Go's `select {}`.

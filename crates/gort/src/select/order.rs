@@ -3,6 +3,7 @@
 //! It asks in random order, so that of several ready cases each is as likely as the others. It locks in the order of
 //! addresses, each lock once: whoever locks several channels does so in the same order, so nobody waits in a circle.
 
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gort_core::env::{Moment, Rng};
@@ -40,7 +41,7 @@ fn seed() -> u64 {
 
 /// Fills `order` with the cases that have a lock, one for each lock, in the order of the locks' addresses.
 pub(super) fn by_lock<'o>(arms: &[Arm<'_>], order: &'o mut [u16]) -> &'o [u16] {
-    let address = |case: u16| arms[usize::from(case)].lock_word().map(|lock| (&raw const *lock).addr());
+    let address = |case: u16| arms[usize::from(case)].lock_word().map(|lock| ptr::from_ref(lock).addr());
     let mut len = 0;
     for case in 0..arms.len() {
         let case = case as u16;
@@ -88,7 +89,7 @@ mod tests {
         let mut order = [0; 6];
         let locks = by_lock(&arms, &mut order);
         let addresses: Vec<usize> =
-            locks.iter().map(|&c| (&raw const *arms[usize::from(c)].lock_word().unwrap()).addr()).collect();
+            locks.iter().map(|&c| ptr::from_ref(arms[usize::from(c)].lock_word().unwrap()).addr()).collect();
         assert_eq!(addresses.len(), 2);
         assert!(addresses[0] < addresses[1]);
     }

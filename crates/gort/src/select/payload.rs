@@ -12,7 +12,8 @@ use std::ptr::NonNull;
 struct Inline(#[expect(dead_code, reason = "read and written through pointers")] [u8; 64]);
 
 /// Room for one value. It does not know whether there is one.
-pub(super) struct Payload {
+#[doc(hidden)]
+pub struct Payload {
     inline: MaybeUninit<Inline>,
     heap: Option<(NonNull<u8>, Layout)>,
 }
@@ -26,43 +27,43 @@ impl Payload {
         Payload { inline: MaybeUninit::uninit(), heap: None }
     }
 
-    /// Makes sure of room for `layout`. There is no value now. May allocate.
+    /// The place for a value of `layout`. Allocates if there is none yet; there is no value now.
+    ///
+    /// The place moves with the `Payload`.
     #[inline]
-    pub(super) fn reserve(&mut self, layout: Layout) {
-        if !fits(layout, Layout::new::<Inline>()) {
-            self.reserve_heap(layout);
+    pub(super) fn reserve(&mut self, layout: Layout) -> *mut () {
+        match self.place(layout) {
+            Some(place) => place,
+            None => self.reserve_heap(layout),
+        }
+    }
+
+    /// The place for a value of `layout`, if it is there without allocating.
+    #[inline]
+    pub(super) fn place(&mut self, layout: Layout) -> Option<*mut ()> {
+        if fits(layout, Layout::new::<Inline>()) {
+            return Some(self.inline.as_mut_ptr().cast());
+        }
+        match self.heap {
+            Some((memory, have)) if fits(layout, have) => Some(memory.as_ptr().cast()),
+            _ => None,
         }
     }
 
     #[cold]
-    fn reserve_heap(&mut self, layout: Layout) {
-        let mut wanted = layout;
+    fn reserve_heap(&mut self, layout: Layout) -> *mut () {
+        let (mut size, mut align) = (layout.size(), layout.align());
         if let Some((_, have)) = self.heap {
-            if fits(layout, have) {
-                return;
-            }
-            let align = layout.align().max(have.align());
-            wanted = Layout::from_size_align(layout.size().max(have.size()), align).expect("as both parts are in range");
+            (size, align) = (size.max(have.size()), align.max(have.align()));
             self.free();
         }
-        // SAFETY: what does not fit inline is not zero-sized, or is over-aligned: then a byte is asked for.
-        let wanted = Layout::from_size_align(wanted.size().max(1), wanted.align()).expect("one byte is in range");
+        // A zero-sized value that is over-aligned gets a byte of its own.
+        let wanted = Layout::from_size_align(size.max(1), align).expect("each part is in range");
         // SAFETY: the size is not zero.
         let memory = unsafe { alloc::alloc(wanted) };
         let Some(memory) = NonNull::new(memory) else { alloc::handle_alloc_error(wanted) };
         self.heap = Some((memory, wanted));
-    }
-
-    /// The place for a value of `layout`, which has been reserved. The place moves with the `Payload`.
-    #[inline]
-    pub(super) fn place(&mut self, layout: Layout) -> *mut () {
-        if fits(layout, Layout::new::<Inline>()) {
-            return self.inline.as_mut_ptr().cast();
-        }
-        match self.heap {
-            Some((memory, have)) if fits(layout, have) => memory.as_ptr().cast(),
-            _ => unreachable!("the place was reserved"),
-        }
+        memory.as_ptr().cast()
     }
 
     fn free(&mut self) {
@@ -91,13 +92,13 @@ mod tests {
         let wide = Layout::from_size_align(8, 256).unwrap();
         let empty_wide = Layout::from_size_align(0, 64).unwrap();
         for layout in [small, large, wide, empty_wide, small, large] {
-            payload.reserve(layout);
-            let place = payload.place(layout).cast::<u8>();
+            let place = payload.reserve(layout).cast::<u8>();
+            assert_eq!(payload.place(layout), Some(place.cast()));
             assert_eq!(place.addr() % layout.align(), 0);
             // SAFETY: the place has this size.
             unsafe { place.write_bytes(0xa5, layout.size()) };
         }
         payload.reserve(wide);
-        payload.place(large);
+        assert!(payload.place(large).is_some(), "what was reserved stays large enough for what was there before");
     }
 }

@@ -37,8 +37,8 @@ use gort_core::env::Moment;
 use gort_core::ids::WaitReason;
 use gort_core::park::{self, Sleeper};
 
-pub(crate) use table::{Bucket, lock};
 use table::Waiter;
+pub(crate) use table::{Bucket, lock};
 
 use crate::waitq::{Node, Wakes};
 

@@ -103,7 +103,8 @@ impl Bucket {
         let mut record = self.tree.find(self.key);
         while let Some(holder) = record {
             // SAFETY: records are alive (queued), and their queue is reached under the bucket's lock only.
-            let node = unsafe { (*holder.as_ref().queue.get()).peek() }.expect("a record's queue is never empty");
+            let node =
+                unsafe { (*holder.as_ref().queue.get()).peek() }.expect("a record's queue is never empty");
             // SAFETY: the node was queued a moment ago and we hold the lock: its owner can not have gone on.
             let node_ref = unsafe { node.as_ref() };
             record = self.tree.detach(holder, node_ref);
@@ -316,9 +317,15 @@ mod tests {
             for &key in &keys {
                 while let Some(popped) = lock(key).pop() {
                     let expected = model.get_mut(&key.0).and_then(VecDeque::pop_front).unwrap();
-                    assert_eq!(popped.into_node().as_ptr().cast_const(), ptr::from_ref(&waiters[expected].node));
+                    assert_eq!(
+                        popped.into_node().as_ptr().cast_const(),
+                        ptr::from_ref(&waiters[expected].node)
+                    );
                 }
-                assert!(lock(key).is_empty() && model.get(&key.0).is_none_or(VecDeque::is_empty), "seed {seed}");
+                assert!(
+                    lock(key).is_empty() && model.get(&key.0).is_none_or(VecDeque::is_empty),
+                    "seed {seed}"
+                );
             }
         }
     }

@@ -3,7 +3,6 @@
 //! Invariant: the cell is written by the one who runs the initialisation, before DONE; after DONE it is only read,
 //! except through exclusive borrows.
 
-use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::mem;
@@ -11,6 +10,7 @@ use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 
 use super::once::{RawOnce, Running};
+use super::unwound::Unwound;
 
 /// A cell that is written once: `std::sync::OnceLock`, waiting as goroutines do.
 ///
@@ -185,8 +185,8 @@ pub struct LazyLock<T, F = fn() -> T> {
 enum Data<T, F> {
     Function(F),
     Value(T),
-    /// The function did not return; what it said, if it panicked with a text.
-    Failed(String),
+    /// The function did not return.
+    Failed(Unwound),
 }
 
 // SAFETY: references to the value are given out after DONE only (room invariant). The function is called once, by some
@@ -213,7 +213,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         // SAFETY: it is done: the cell is only read from now on.
         match unsafe { &*this.data.get() } {
             Data::Value(value) => value,
-            Data::Failed(text) => failed(text),
+            Data::Failed(unwound) => unwound.raise(),
             Data::Function(_) => unreachable!("the function was called before DONE"),
         }
     }
@@ -223,7 +223,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         let Some(running) = self.once.start() else { return };
         // SAFETY: we run the initialisation: nobody else touches the cell before DONE.
         let data = unsafe { &mut *self.data.get() };
-        let Data::Function(f) = mem::replace(data, Data::Failed(String::new())) else {
+        let Data::Function(f) = mem::replace(data, Data::Failed(Unwound::Unknown)) else {
             unreachable!("the function is there until somebody runs it")
         };
         match panic::catch_unwind(AssertUnwindSafe(f)) {
@@ -232,17 +232,12 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
                 running.finish();
             }
             Err(payload) => {
-                *data = Data::Failed(super::panic_text(&*payload).to_string());
+                *data = Data::Failed(Unwound::of(&*payload));
                 running.finish();
                 panic::resume_unwind(payload);
             }
         }
     }
-}
-
-#[cold]
-fn failed(text: &str) -> ! {
-    panic::resume_unwind(Box::new(text.to_string()) as Box<dyn Any + Send>)
 }
 
 impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {

@@ -11,11 +11,12 @@
 //! | [`Once`], [`OnceLock`], [`LazyLock`] | `sync.Once`, `sync.OnceValue` | |
 //! | [`WaitGroup`] | `sync.WaitGroup` | clones share |
 //! | [`Pool`], [`Map`] | `sync.Pool`, `sync.Map` | sharded |
-//! | [`Semaphore`], [`SingleFlight`] | `x/sync/semaphore`, `x/sync/singleflight` | |
+//! | [`Semaphore`], [`SingleFlight`], [`ErrGroup`] | `x/sync/semaphore`, `singleflight`, `errgroup` | |
 //! | [`Barrier`], [`atomic`] | none, `sync/atomic` | std's |
 
 mod barrier;
 mod condvar;
+mod errgroup;
 mod lazy;
 mod map;
 mod mutex;
@@ -25,34 +26,23 @@ mod rwlock;
 mod semaphore;
 mod singleflight;
 mod spin;
+mod unwound;
 mod waitgroup;
-
-use std::any::Any;
 
 pub use std::sync::{Arc, Weak, atomic};
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
+pub use errgroup::ErrGroup;
 pub use lazy::{LazyLock, OnceLock};
 pub use map::Map;
 pub use mutex::{ArcMutexGuard, MappedMutexGuard, Mutex, MutexGuard, RawMutex};
 pub use once::Once;
 pub use pool::Pool;
 pub use rwlock::{
-    ArcRwLockReadGuard, ArcRwLockWriteGuard, MappedRwLockReadGuard, MappedRwLockWriteGuard, RawRwLock, RwLock,
-    RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard,
+    ArcRwLockReadGuard, ArcRwLockWriteGuard, MappedRwLockReadGuard, MappedRwLockWriteGuard, RawRwLock,
+    RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard,
 };
 pub use semaphore::{Semaphore, SemaphoreGuard};
 pub use singleflight::SingleFlight;
 pub use waitgroup::WaitGroup;
-
-/// What a panic said, if it said it in text.
-fn panic_text(payload: &(dyn Any + Send)) -> &str {
-    if let Some(text) = payload.downcast_ref::<&'static str>() {
-        text
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text
-    } else {
-        "the function did not return"
-    }
-}

@@ -156,7 +156,12 @@ impl RawMutex {
         let mut state = self.state.load(Ordering::Relaxed);
         while state & LOCKED == 0 {
             // Acquire: as in `acquire`.
-            match self.state.compare_exchange_weak(state, state | LOCKED, Ordering::Acquire, Ordering::Relaxed) {
+            match self.state.compare_exchange_weak(
+                state,
+                state | LOCKED,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return true,
                 Err(now) => state = now,
             }
@@ -187,7 +192,11 @@ impl RawMutex {
             if state & LOCKED == 0 {
                 // Acquire: as in `acquire`.
                 let taken = (state | LOCKED) & !me.flag();
-                if self.state.compare_exchange_weak(state, taken, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                if self
+                    .state
+                    .compare_exchange_weak(state, taken, Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok()
+                {
                     return true;
                 }
             } else if state & STARVING == 0 && spinner.spin() {
@@ -204,7 +213,8 @@ impl RawMutex {
     fn announce(&self, state: u8, me: &mut Competitor) {
         if !me.awake && state & (PARKED | WOKEN) == PARKED {
             let woken = state | WOKEN;
-            me.awake = self.state.compare_exchange(state, woken, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            me.awake =
+                self.state.compare_exchange(state, woken, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         }
     }
 

@@ -117,11 +117,7 @@ impl RawOnce {
         self.state.load(Ordering::Acquire) == DONE
     }
 
-    /// The same with exclusive access; `reset` makes it as new.
-    pub(super) fn is_done_mut(&mut self) -> bool {
-        *self.state.get_mut() == DONE
-    }
-
+    /// As new; exclusive access shows that nobody runs or waits.
     pub(super) fn reset(&mut self) {
         *self.state.get_mut() = NEW;
     }
@@ -156,9 +152,9 @@ impl RawOnce {
     fn sleep(&self, still: impl Fn(u8) -> bool) {
         let wait = Wait::new(WaitReason::OnceWait, Moment::NEVER);
         let bucket = sema::lock(Key::of(&self.state));
-        let parked = self
-            .state
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| still(state).then_some(state | PARKED));
+        let parked = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
+            still(state).then_some(state | PARKED)
+        });
         if parked.is_ok() {
             bucket.sleep(&wait, Place::Back);
         }

@@ -100,7 +100,7 @@ impl Semaphore {
 
     /// [`try_acquire`](Semaphore::try_acquire), given back when the guard is dropped.
     pub fn try_acquire_guard(&self, n: usize) -> Option<SemaphoreGuard<'_>> {
-        self.try_acquire(n).then_some(SemaphoreGuard { semaphore: self, n })
+        self.try_acquire(n).then(|| SemaphoreGuard { semaphore: self, n })
     }
 
     /// How many units could be taken right now, were nobody waiting.

@@ -12,7 +12,7 @@
 //! on the runtime's clock. Neither calendar nor formatting lives here: moments are std's [`Instant`], on the monotonic
 //! clock.
 //!
-//! Durations that are too long to be counted end at [`LATEST`]: such a timer is set, and does not come.
+//! Durations that are too long to be counted end at `LATEST`: such a timer is set, and does not come.
 
 pub(crate) mod alarm;
 pub(crate) mod detach;

@@ -1,0 +1,103 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gort::sync::{Barrier, SingleFlight};
+
+use super::{a_moment, eventually, panic_text};
+use crate::env;
+
+/// Nobody is a generation ahead, and each generation has one leader.
+pub(crate) fn barrier_generations() {
+    const PARTIES: usize = 5;
+    const ROUNDS: usize = 50;
+    let barrier = Arc::new(Barrier::new(PARTIES));
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..PARTIES)
+        .map(|_| {
+            let (barrier, arrived) = (barrier.clone(), arrived.clone());
+            env::spawn(move || {
+                let mut led = 0;
+                for round in 1..=ROUNDS {
+                    arrived.fetch_add(1, Ordering::Relaxed);
+                    led += usize::from(barrier.wait().is_leader());
+                    assert!(arrived.load(Ordering::Relaxed) >= round * PARTIES);
+                    barrier.wait();
+                }
+                led
+            })
+        })
+        .collect();
+    let led: usize = tasks.into_iter().map(|task| task.join().unwrap()).sum();
+    assert_eq!(led, ROUNDS);
+    assert!(Barrier::new(0).wait().is_leader() && Barrier::new(1).wait().is_leader());
+}
+
+pub(crate) fn single_flight_runs_once() {
+    let flights = Arc::new(SingleFlight::new());
+    let (runs, callers) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            let (flights, runs, callers) = (flights.clone(), runs.clone(), callers.clone());
+            env::spawn(move || {
+                callers.fetch_add(1, Ordering::Relaxed);
+                flights.run_shared("key", || {
+                    runs.fetch_add(1, Ordering::Relaxed);
+                    eventually(|| callers.load(Ordering::Relaxed) == 6);
+                    a_moment();
+                    "value".to_string()
+                })
+            })
+        })
+        .collect();
+    let got: Vec<_> = tasks.into_iter().map(|task| task.join().unwrap()).collect();
+    assert!(got.iter().all(|(value, _)| value == "value"));
+    // Those that had announced themselves but not yet asked may have flown alone.
+    let runs = runs.load(Ordering::Relaxed);
+    let alone = got.iter().filter(|(_, shared)| !shared).count();
+    assert!(runs == 1 + alone || (runs == 1 && alone == 0) || runs < 6, "{runs} runs, {alone} alone");
+    assert_eq!(flights.run_shared("key", || "new".to_string()), ("new".to_string(), false));
+}
+
+pub(crate) fn single_flight_panics_for_all() {
+    let flights = Arc::new(SingleFlight::<u8, u8>::new());
+    let started = Arc::new(AtomicUsize::new(0));
+    let leader = {
+        let (flights, started) = (flights.clone(), started.clone());
+        env::spawn(move || {
+            panic_text(|| {
+                flights.run(1, || {
+                    started.store(1, Ordering::Relaxed);
+                    eventually(|| started.load(Ordering::Relaxed) == 4);
+                    a_moment();
+                    std::panic::resume_unwind(Box::new("on purpose"))
+                });
+            })
+        })
+    };
+    eventually(|| started.load(Ordering::Relaxed) == 1);
+    let others: Vec<_> = (0..3)
+        .map(|_| {
+            let (flights, started) = (flights.clone(), started.clone());
+            env::spawn(move || {
+                started.fetch_add(1, Ordering::Relaxed);
+                // One that comes too late makes a flight of its own, which panics as well.
+                panic_text(|| _ = flights.run(1, || std::panic::resume_unwind(Box::new("on purpose"))))
+            })
+        })
+        .collect();
+    assert_eq!(leader.join().unwrap(), "on purpose");
+    for other in others {
+        assert_eq!(other.join().unwrap(), "on purpose");
+    }
+    assert_eq!(flights.run(1, || 9), 9, "the key is free again");
+}
+
+pub(crate) fn single_flight_forget() {
+    let flights = SingleFlight::new();
+    let value = flights.run("key", || {
+        flights.forget(&"key");
+        assert_eq!(flights.run("key", || 2), 2);
+        1
+    });
+    assert_eq!(value, 1);
+}
