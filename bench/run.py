@@ -142,8 +142,11 @@ def procs_of(scenario, options):
 
 
 def scaled(scenario, size, scale):
-    # The sieve's work grows with the square of its size.
-    return max(20, round(size * (scale**0.5 if scenario == "sieve" else scale)))
+    if scenario == "sieve":
+        scale = scale**0.5  # its work grows with the square of its size
+    if scenario == "timers_sleep" and scale >= QUICK:
+        scale = max(scale, 0.5)  # few timers in half a second are mostly idle time
+    return max(20, round(size * scale))
 
 
 # ---- running -----------------------------------------------------------------

@@ -30,13 +30,13 @@ fn an_error_need_not_be_send() -> Result<(), Rc<str>> {
     Ok(())
 }
 
-#[gort::test(unsafe(migrate), crate = renamed::gort)]
+#[gort::test(unsafe(migrate), crate = renamed::go_runtime)]
 fn an_exit_code_from_a_renamed_crate() -> ExitCode {
     ExitCode::SUCCESS
 }
 
 mod renamed {
-    pub(super) use gort;
+    pub(super) use gort as go_runtime;
 }
 
 /// A body that calls the function by its name means itself, not another entry into the runtime.

@@ -28,6 +28,9 @@ impl<F> Scenario<F> {
     }
 }
 
+/// A body of a runtime whose tasks block: it does so many operations.
+pub type Body = fn(u64) -> Sample;
+
 /// What this process has been asked to do.
 pub struct Job<F: 'static> {
     peer: &'static str,

@@ -20,7 +20,7 @@ mod job;
 mod meter;
 pub mod work;
 
-pub use job::{Job, Scenario, processors};
+pub use job::{Body, Job, Scenario, processors};
 pub use meter::{Meter, Sample, resident_bytes};
 
 /// Batch size of the scenarios that spawn tasks and wait for them.

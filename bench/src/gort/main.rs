@@ -8,9 +8,9 @@ mod sync;
 mod tasks;
 mod timers;
 
-use gort_bench::{BUFFER, CROWD, Job, Sample, Scenario};
+use gort_bench::{BUFFER, Body, CROWD, Job, Scenario};
 
-static TABLE: &[Scenario<fn(u64) -> Sample>] = &[
+static TABLE: &[Scenario<Body>] = &[
     Scenario::new("yield_2", 10_000_000, tasks::yield_2),
     Scenario::new("spawn_join", 5_000_000, tasks::spawn_join),
     Scenario::with("spawn_join", "WaitGroup", 5_000_000, tasks::spawn_join_waitgroup),

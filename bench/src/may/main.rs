@@ -11,9 +11,9 @@ mod programs;
 mod sync;
 mod tasks;
 
-use gort_bench::{CROWD, Job, Sample, Scenario, processors};
+use gort_bench::{Body, CROWD, Job, Scenario, processors};
 
-static TABLE: &[Scenario<fn(u64) -> Sample>] = &[
+static TABLE: &[Scenario<Body>] = &[
     Scenario::new("yield_2", 5_000_000, tasks::yield_2),
     Scenario::new("spawn_join", 1_000_000, tasks::spawn_join),
     Scenario::new("spawn_chain", 1_000_000, tasks::spawn_chain),

@@ -10,9 +10,9 @@ mod selects;
 mod sync;
 mod tasks;
 
-use gort_bench::{BUFFER, CROWD, Job, Sample, Scenario, processors};
+use gort_bench::{BUFFER, Body, CROWD, Job, Scenario, processors};
 
-static TABLE: &[Scenario<fn(u64) -> Sample>] = &[
+static TABLE: &[Scenario<Body>] = &[
     Scenario::new("yield_2", 1_000_000, tasks::yield_2),
     Scenario::new("spawn_join", 20_000, tasks::spawn_join),
     Scenario::new("pingpong", 50_000, channels::pingpong),

@@ -15,10 +15,17 @@ impl Moment {
     pub const NEVER: Moment = Moment(u64::MAX);
 
     /// Now.
+    #[cfg(not(loom))]
     #[inline]
     pub fn now() -> Moment {
         let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         Moment(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64)
+    }
+
+    /// Now: what the model's clock shows.
+    #[cfg(loom)]
+    pub fn now() -> Moment {
+        model::now()
     }
 
     /// The moment `d` from now.
@@ -123,5 +130,25 @@ impl Rng {
     #[inline]
     pub fn below(&self, n: u32) -> u32 {
         ((u64::from(self.next()) * u64::from(n)) >> 32) as u32
+    }
+}
+
+/// The clock of a model: it stands still until a thread of the model moves it.
+#[cfg(loom)]
+pub(crate) mod model {
+    use loom::sync::atomic::{AtomicU64, Ordering};
+
+    use super::Moment;
+
+    loom::lazy_static! {
+        static ref CLOCK: AtomicU64 = AtomicU64::new(0);
+    }
+
+    pub(super) fn now() -> Moment {
+        Moment(CLOCK.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_now(now: Moment) {
+        CLOCK.store(now.0, Ordering::Relaxed);
     }
 }

@@ -203,6 +203,11 @@ impl Wakes {
         Wakes { head: ptr::null(), tail: ptr::null() }
     }
 
+    /// Whether there is nobody to wake.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_null()
+    }
+
     /// Adds a popped waiter.
     pub(crate) fn add(&mut self, node: NonNull<Node>) {
         // SAFETY: a popped node is alive until woken (invariant 2), and its links are ours now.

@@ -17,9 +17,8 @@
 //! Only the owner stores, so a transition is a plain store. The upper bits count transitions: a dump that copies the
 //! stack of a waiting goroutine sees by an unchanged word that the goroutine did not run meanwhile.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-
 use crate::ids::WaitReason;
+use crate::sys::atomic::{AtomicU64, Ordering, fence};
 
 /// What a goroutine is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

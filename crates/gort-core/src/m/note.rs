@@ -1,8 +1,7 @@
 //! A note: one thread sleeps on it, another wakes it; a wake-up that comes first is not lost. Go's `note`.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use crate::env::Moment;
+use crate::sys::atomic::{AtomicU32, Ordering};
 use crate::sys::futex;
 
 const CLEAR: u32 = 0;
@@ -14,7 +13,7 @@ const WOKEN: u32 = 2;
 pub(crate) struct Note(AtomicU32);
 
 impl Note {
-    pub(crate) const fn new() -> Note {
+    pub(crate) fn new() -> Note {
         Note(AtomicU32::new(CLEAR))
     }
 

@@ -49,9 +49,10 @@ fn switch<F: FnOnce()>(m: &'static M, g: &'static G, reason: WaitReason, commit:
     // The machine takes the closure out of our frame and runs it on its own stack: once the closure has unlocked
     // whatever it unlocks, this frame may be running again elsewhere.
     m.commit.set(Some((run_commit::<F>, ptr::from_mut(&mut commit).cast())));
-    g.status.transition_to_waiting(reason);
     g.wait_since.store(the_runtime().coarse_now.load(Ordering::Relaxed), Ordering::Relaxed);
     save_context!(g);
+    // After the registers: whoever sees the goroutine wait finds where.
+    g.status.transition_to_waiting(reason);
     check_stack(g);
     // SAFETY: we run on `g`, and the commit is in place.
     unsafe { g.suspend(Command::Park) };
@@ -148,6 +149,8 @@ pub(super) fn yield_now(g: &'static G) {
     check_stack(g);
     // SAFETY: we run on `g`.
     unsafe { g.suspend(Command::Yield) };
+    // Not a tail call: the frame whose registers were saved stays.
+    std::hint::black_box(());
 }
 
 /// Where stacks can be without a guard, a park at least notices that the goroutine is beyond its end.

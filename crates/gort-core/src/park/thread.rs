@@ -11,11 +11,12 @@
 use std::cell::Cell;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use super::{Sleeper, TAG_THREAD};
 use crate::claim::Claim;
 use crate::env::Moment;
+use crate::sys::atomic::{AtomicU32, Ordering};
 use crate::sys::futex;
 
 const EMPTY: u32 = 0;

@@ -5,3 +5,5 @@
 
 pub(crate) mod list;
 pub(crate) mod ring;
+#[cfg(all(test, loom))]
+mod ring_models;

@@ -73,6 +73,7 @@ impl Runtime {
             return Some(g);
         }
         if let Some(g) = p.queue.pop() {
+            G::prefetch(p.queue.peek_ahead());
             return Some(g);
         }
         self.look_elsewhere(m, p)

@@ -62,6 +62,8 @@ pub(crate) struct Runtime {
     pub(crate) keeper: Keeper,
     /// GOMAXPROCS.
     pub(crate) procs: AtomicU32,
+    /// One change of it at a time.
+    changing_procs: Spin<()>,
     all_ps: [AtomicPtr<P>; MAX_PROCS],
     /// Processors ever made; `all_ps[..made]` is filled.
     made_ps: AtomicU32,
@@ -131,6 +133,7 @@ impl Runtime {
             search: Searchers::new(),
             keeper: Keeper::new(),
             procs: AtomicU32::new(0),
+            changing_procs: Spin::new(()),
             all_ps: [const { AtomicPtr::new(ptr::null_mut()) }; MAX_PROCS],
             made_ps: AtomicU32::new(0),
             threads: threads::Threads::new(),

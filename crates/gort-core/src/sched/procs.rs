@@ -9,13 +9,9 @@
 use std::sync::atomic::Ordering;
 
 use super::{MAX_PROCS, Runtime, Shared};
-use crate::lock::Spin;
 use crate::m::M;
 use crate::p::P;
 use crate::runq::list::List;
-
-/// One change at a time.
-static CHANGING: Spin<()> = Spin::new(());
 
 impl Runtime {
     /// Sets the number of processors (at least 1, at most [`MAX_PROCS`]); returns the old one. User context: allocates.
@@ -23,7 +19,7 @@ impl Runtime {
         let wanted = wanted.clamp(1, MAX_PROCS as u32);
         self.make_ps(wanted);
         let old = {
-            let _one_at_a_time = CHANGING.lock();
+            let _one_at_a_time = self.changing_procs.lock();
             let old = self.procs.load(Ordering::Relaxed);
             let mut removed = List::new();
             {
@@ -55,7 +51,7 @@ impl Runtime {
             let p: &'static P = Box::leak(Box::new(P::new(id, seed)));
             p.retired.store(true, Ordering::Relaxed);
             p.out.store(true, Ordering::Relaxed);
-            let _one_at_a_time = CHANGING.lock();
+            let _one_at_a_time = self.changing_procs.lock();
             // Somebody else may make processors at the same moment; then this one is not needed. (P's are small.)
             if self.made_ps.load(Ordering::Relaxed) == id {
                 self.all_ps[id as usize].store(std::ptr::from_ref(p).cast_mut(), Ordering::Relaxed);

@@ -1,9 +1,10 @@
-//! The one door through which atomics enter, so that a model checker can stand behind it.
+//! The one door through which atomics enter, so that a model checker can stand behind it; and cells, for what is handed
+//! from thread to thread under the protection of atomics, which a model checker wants to watch as well.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::*;
+pub(crate) use loom::{cell::Cell, sync::atomic::*};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::*;
+pub(crate) use std::{cell::Cell, sync::atomic::*};
 
 /// One step of a busy wait.
 #[inline]

@@ -2,8 +2,14 @@
 //! `--cfg loom`), the futex, the per-thread word, pages. No policy lives here.
 
 pub(crate) mod atomic;
+#[cfg(not(loom))]
+pub(crate) mod futex;
+#[cfg(loom)]
+#[path = "futex_model.rs"]
 pub(crate) mod futex;
 pub(crate) mod mem;
+#[cfg(all(test, loom))]
+pub(crate) mod model;
 pub(crate) mod word;
 
 use std::fmt;

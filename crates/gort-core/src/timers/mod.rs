@@ -16,13 +16,12 @@
 //! A node's place in the heap is tracked only if it can be cancelled; a plain sleep can not, and then sifting entries
 //! does not touch the nodes, which are cold memory. Entries keep the moment inline for the same reason.
 
-use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
 use crate::claim::Claim;
 use crate::env::Moment;
 use crate::lock::{Spin, SpinGuard};
-use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU64, Cell, Ordering};
 use crate::sys::mem::PageVec;
 
 /// One timer. Lives in the frame of who waits, or in an alarm.

@@ -44,7 +44,7 @@ pub(crate) unsafe trait Case {
     ///
     /// # Safety
     /// The channel's lock is held; the node obeys [`WaitQueue::push`](crate::waitq::WaitQueue::push).
-    unsafe fn enqueue(&self, node: &Node, owed: &mut Owed);
+    unsafe fn enqueue(&self, node: &Node);
 
     /// Takes that waiter back.
     ///
@@ -56,7 +56,7 @@ pub(crate) unsafe trait Case {
     ///
     /// # Safety
     /// As for [`enqueue`](Case::enqueue); its slot is not used.
-    unsafe fn observe(&self, node: &Node, owed: &mut Owed);
+    unsafe fn observe(&self, node: &Node);
 
     /// Takes that waiter back.
     ///
@@ -107,17 +107,15 @@ unsafe fn begin_alone<C: Case>(case: &C, out: *mut ()) -> Option<Begun> {
         lock.lock();
         // SAFETY: the lock is held; `out` as promised by the caller.
         let begun = unsafe { case.begin(out, &mut owed) };
-        let unlock = || {
-            // SAFETY: taken above, given back once: here or in the commit.
+        let Some(Begun::Promised(sender)) = begun else {
+            // SAFETY: taken above.
             unsafe { lock.unlock() };
             owed.pay();
-        };
-        let Some(Begun::Promised(sender)) = begun else {
-            unlock();
             return begun;
         };
-        // SAFETY: the case has popped the sender for us; `out` takes its value.
-        if unsafe { meet(sender, out, WaitReason::Select, unlock) } {
+        debug_assert!(owed.is_empty(), "a park's commit only unlocks");
+        // SAFETY: the case has popped the sender for us; `out` takes its value; the lock was taken above.
+        if unsafe { meet(sender, out, WaitReason::Select, || lock.unlock()) } {
             return Some(Begun::Received);
         }
     }
@@ -167,11 +165,11 @@ unsafe impl<T> Case for Receiver<T> {
         unsafe { begin_alone(self, out) }
     }
 
-    unsafe fn enqueue(&self, node: &Node, owed: &mut Owed) {
+    unsafe fn enqueue(&self, node: &Node) {
         // SAFETY: the caller's promise is the callees'.
         unsafe {
             match self.flavor() {
-                receiver::Flavor::Chan(chan) => chan.enqueue_in(Side::Recv, node, owed),
+                receiver::Flavor::Chan(chan) => chan.enqueue_in(Side::Recv, node),
                 receiver::Flavor::Clock(clock) => clock.enqueue(node),
                 receiver::Flavor::Nil => {}
             }
@@ -189,11 +187,11 @@ unsafe impl<T> Case for Receiver<T> {
         }
     }
 
-    unsafe fn observe(&self, node: &Node, owed: &mut Owed) {
+    unsafe fn observe(&self, node: &Node) {
         // SAFETY: the caller's promise is the callees'.
         unsafe {
             match self.flavor() {
-                receiver::Flavor::Chan(chan) => chan.enqueue_in(Side::Observe, node, owed),
+                receiver::Flavor::Chan(chan) => chan.enqueue_in(Side::Observe, node),
                 receiver::Flavor::Clock(clock) => clock.enqueue(node),
                 receiver::Flavor::Nil => {}
             }
@@ -258,10 +256,10 @@ unsafe impl<T> Case for Sender<T> {
         unsafe { begin_alone(self, out) }
     }
 
-    unsafe fn enqueue(&self, node: &Node, owed: &mut Owed) {
+    unsafe fn enqueue(&self, node: &Node) {
         if let sender::Flavor::Chan(chan) = self.flavor() {
             // SAFETY: the caller's promise is the callee's.
-            unsafe { chan.enqueue_in(Side::Send, node, owed) };
+            unsafe { chan.enqueue_in(Side::Send, node) };
         }
     }
 
@@ -272,10 +270,10 @@ unsafe impl<T> Case for Sender<T> {
         }
     }
 
-    unsafe fn observe(&self, node: &Node, owed: &mut Owed) {
+    unsafe fn observe(&self, node: &Node) {
         if let sender::Flavor::Chan(chan) = self.flavor() {
             // SAFETY: the caller's promise is the callee's.
-            unsafe { chan.enqueue_in(Side::Observe, node, owed) };
+            unsafe { chan.enqueue_in(Side::Observe, node) };
         }
     }
 

@@ -352,7 +352,8 @@ impl<T> Chan<T> {
                         return Outcome::Ended;
                     }
                     Take::Promised(sender) => {
-                        if meet(sender, out.cast(), WaitReason::ChanReceive, || self.unlock_and_pay(owed)) {
+                        debug_assert!(owed.is_empty(), "a park's commit only unlocks");
+                        if meet(sender, out.cast(), WaitReason::ChanReceive, || self.lock.unlock()) {
                             return Outcome::Done;
                         }
                         self.lock.lock();
@@ -389,11 +390,10 @@ impl<T> Chan<T> {
         let claim = Claim::new();
         let claimed = if deadline == Moment::NEVER { ptr::null() } else { &raw const claim };
         let node = Node::with_claim(park::current(), claimed, 1, slot.cast());
-        let mut owed = Owed::new();
         // SAFETY: the lock is held. The node lives in this frame until it was popped and woken, or removed below.
-        unsafe { self.enqueue(queue, bit, &node, &mut owed) };
+        unsafe { self.enqueue(queue, bit, &node) };
         // SAFETY: the lock is held when the commit runs.
-        park::park_until(reason, deadline, &claim, || unsafe { self.unlock_and_pay(owed) });
+        park::park_until(reason, deadline, &claim, || unsafe { self.lock.unlock() });
         if node.ok.get() {
             return Some(Outcome::Done);
         }
@@ -540,16 +540,23 @@ impl<T> Chan<T> {
         node
     }
 
-    /// Puts a waiter into a queue, and keeps the queue's bit true.
+    /// Puts a waiter into a queue, and keeps the queue's bit true. Observers hear of it: the other side may proceed now.
+    ///
+    /// They are woken here, under the lock, for lack of a better moment: the caller is about to park, and neither before
+    /// its wait node is there nor in a park's commit may they be woken. They are goroutines and threads, whose waking is a
+    /// matter of the scheduler alone, and they are rare.
     ///
     /// # Safety
     /// The lock is held, the queue and the bit are this channel's, and the node obeys [`WaitQueue::push`].
-    unsafe fn enqueue(&self, queue: *mut WaitQueue, bit: u64, node: &Node, owed: &mut Owed) {
-        // SAFETY: the lock is held; the caller keeps the node as `push` demands. The borrows do not overlap.
-        unsafe {
-            (*queue).push(node);
-            self.set(bit, true);
-            self.tell_observers(&mut *self.guarded.get(), owed);
+    unsafe fn enqueue(&self, queue: *mut WaitQueue, bit: u64, node: &Node) {
+        // SAFETY: the lock is held; the caller keeps the node as `push` demands.
+        unsafe { (*queue).push(node) };
+        self.set(bit, true);
+        if bit != OBSERVED && self.state.load(Ordering::Relaxed) & OBSERVED != 0 {
+            let mut owed = Owed::new();
+            // SAFETY: the lock is held.
+            self.tell_observers(unsafe { &mut *self.guarded.get() }, &mut owed);
+            owed.pay();
         }
     }
 
@@ -597,10 +604,10 @@ impl<T> Chan<T> {
     ///
     /// # Safety
     /// The lock is held; the node obeys [`WaitQueue::push`]; its slot is as the queue demands.
-    pub(super) unsafe fn enqueue_in(&self, side: Side, node: &Node, owed: &mut Owed) {
+    pub(super) unsafe fn enqueue_in(&self, side: Side, node: &Node) {
         let (queue, bit) = self.queue(side);
         // SAFETY: the caller's promise.
-        unsafe { self.enqueue(queue, bit, node, owed) }
+        unsafe { self.enqueue(queue, bit, node) }
     }
 
     /// Takes a waiter back that [`Chan::enqueue_in`] has queued.
@@ -857,7 +864,8 @@ pub(crate) unsafe fn meet<F: FnOnce()>(
     unsafe { sender.as_ref() }.slot.set((&raw const record).cast_mut().cast());
     park::park(reason, || {
         commit();
-        // SAFETY: popped by the caller, and not yet woken.
+        // SAFETY: popped by the caller, and not yet woken. It is a select, hence a goroutine or a thread, and no foreign
+        // code that a commit must not run.
         unsafe {
             sender.as_ref().ok.set(true);
             Node::wake(sender);

@@ -46,6 +46,11 @@ impl Owed {
         self.garbage = Some((memory, layout));
     }
 
+    /// Whether there is nothing to pay.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wakes.is_empty() && self.garbage.is_none()
+    }
+
     /// Wakes and frees. No lock of a channel is held.
     #[inline]
     pub(crate) fn pay(self) {

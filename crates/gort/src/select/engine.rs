@@ -16,6 +16,7 @@
 //! 2. A node is in its case's queue, or was popped by the winner of the claim, or was dropped from the queue by somebody
 //!    who lost it. After the park all but the winner's are taken back under their locks.
 //! 3. The payload is written by the winner alone.
+//! 4. Before a park there is nothing left to wake or free: a commit runs on the scheduler's stack and only unlocks.
 
 use std::alloc::Layout;
 use std::mem::MaybeUninit;
@@ -151,18 +152,21 @@ fn choose_slow(
         locks.lock();
         if let Some((index, begun)) = begin_any(arms, polls, payload, &mut owed) {
             let Begun::Promised(sender) = begun else {
-                locks.unlock_and_pay(owed);
+                locks.unlock();
+                owed.pay();
                 return Some((index, begun));
             };
             let place = payload.reserve(arms[index].payload());
+            debug_assert!(owed.is_empty(), "a park's commit only unlocks");
             // SAFETY: the case has popped the sender for us; the place takes its value.
-            if unsafe { meet(sender, place, WaitReason::Select, || locks.unlock_and_pay(owed)) } {
+            if unsafe { meet(sender, place, WaitReason::Select, || locks.unlock()) } {
                 return Some((index, Begun::Received));
             }
             continue;
         }
         if has_passed(terms.deadline) {
-            locks.unlock_and_pay(owed);
+            locks.unlock();
+            owed.pay();
             return None;
         }
         let claim = Claim::new();
@@ -173,9 +177,9 @@ fn choose_slow(
             let slot = if arm.receives { payload.reserve(arm.payload()) } else { ptr::null_mut() };
             let node = nodes[index].write(Node::with_claim(sleeper, &claim, index + 1, slot));
             // SAFETY: the lock is held; the node stays in its place until the park is over (invariants 1 and 2).
-            unsafe { arm.case().enqueue(node, &mut owed) };
+            unsafe { arm.case().enqueue(node) };
         }
-        locks.park(terms.deadline, &claim, owed);
+        locks.park(terms.deadline, &claim);
 
         let winner = claim.winner();
         take_back(arms, nodes, winner, |case, node| {
@@ -235,11 +239,10 @@ pub(super) fn await_ready(arms: &[Arm<'_>], scratch: Scratch<'_>, terms: Terms) 
     }
     let locks = Locks { arms, order: order::by_lock(arms, locks) };
     loop {
-        let mut owed = Owed::new();
         locks.lock();
         let found = ready();
         if found.is_some() || has_passed(terms.deadline) {
-            locks.unlock_and_pay(owed);
+            locks.unlock();
             return found;
         }
         let claim = Claim::new();
@@ -247,9 +250,9 @@ pub(super) fn await_ready(arms: &[Arm<'_>], scratch: Scratch<'_>, terms: Terms) 
         for (index, arm) in arms.iter().enumerate() {
             let node = nodes[index].write(Node::with_claim(sleeper, &claim, index + 1, ptr::null_mut()));
             // SAFETY: the lock is held; the node stays in its place until the park is over (invariants 1 and 2).
-            unsafe { arm.case().observe(node, &mut owed) };
+            unsafe { arm.case().observe(node) };
         }
-        locks.park(terms.deadline, &claim, owed);
+        locks.park(terms.deadline, &claim);
         take_back(arms, nodes, claim.winner(), |case, node| {
             // SAFETY: `take_back` holds the lock.
             unsafe { case.unobserve(node) }
@@ -292,20 +295,19 @@ impl Locks<'_> {
     }
 
     /// Gives the locks back, which are held.
-    fn unlock_and_pay(&self, owed: Owed) {
+    fn unlock(&self) {
         for word in self.words().rev() {
             // SAFETY: called once after each `lock`, by the same select.
             unsafe { word.unlock() };
         }
-        owed.pay();
     }
 
     /// Parks until a waker or the deadline has won `claim`, or a clock among the cases is due. Gives the locks back.
     #[inline]
-    fn park(&self, deadline: Moment, claim: &Claim, owed: Owed) {
+    fn park(&self, deadline: Moment, claim: &Claim) {
         let due = self.arms.iter().map(|arm| arm.case().due()).min().unwrap_or(Moment::NEVER);
         let reason = if self.order.is_empty() { WaitReason::SelectNoCases } else { WaitReason::Select };
-        park::park_until(reason, deadline.min(due), claim, || self.unlock_and_pay(owed));
+        park::park_until(reason, deadline.min(due), claim, || self.unlock());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The barrier: a count and the queue of those who have come, under one short lock. Not in Go; std's shape.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr;
 
 use gort_core::ids::WaitReason;
@@ -70,6 +71,10 @@ impl Barrier {
         BarrierWaitResult(true)
     }
 }
+
+// A panic of somebody else never leaves it in a broken state: no code of the user's runs while it changes.
+impl UnwindSafe for Barrier {}
+impl RefUnwindSafe for Barrier {}
 
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

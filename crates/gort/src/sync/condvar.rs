@@ -19,6 +19,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr;
 use std::time::Duration;
 
@@ -208,6 +209,10 @@ impl Default for Condvar {
         Condvar::new()
     }
 }
+
+// A panic of somebody else never leaves it in a broken state: no code of the user's runs while it changes.
+impl UnwindSafe for Condvar {}
+impl RefUnwindSafe for Condvar {}
 
 impl fmt::Debug for Condvar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use super::{Mutex, Semaphore, WaitGroup};
@@ -205,6 +205,10 @@ impl<E: Send + 'static> Default for ErrGroup<E> {
         ErrGroup::new()
     }
 }
+
+// A panic of somebody else never leaves it in a broken state: no code of the user's runs while it changes.
+impl<E> UnwindSafe for ErrGroup<E> {}
+impl<E> RefUnwindSafe for ErrGroup<E> {}
 
 impl<E> fmt::Debug for ErrGroup<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@
 //!
 //! | here | Go | note |
 //! | --- | --- | --- |
-//! | [`Mutex`], [`RwLock`] | `sync.Mutex`, `sync.RWMutex` | one byte; one word and a byte |
+//! | [`Mutex`], [`RwLock`] | `sync.Mutex`, `sync.RWMutex` | 4 and 16 bytes beside the data |
 //! | [`Condvar`] | `sync.Cond` | ticket order, no spurious wake-ups |
 //! | [`Once`], [`OnceLock`], [`LazyLock`] | `sync.Once`, `sync.OnceValue` | |
 //! | [`WaitGroup`] | `sync.WaitGroup` | clones share |

@@ -1,4 +1,4 @@
-//! The mutex: one byte, Go's normal and starvation mode. Owns the byte's meaning; sleeping is the semaphore room's.
+//! The mutex: one word, Go's normal and starvation mode. Owns the word's meaning; sleeping is the semaphore room's.
 //!
 //! ```text
 //!   LOCKED     somebody holds the lock, or it has been handed over to a waiter that is about to run
@@ -20,13 +20,16 @@
 //! 2. STARVING implies PARKED and LOCKED.
 //! 3. PARKED implies LOCKED or WOKEN: somebody will look after the sleepers. A competitor drops WOKEN only in the same
 //!    step in which it takes the lock, or sees it taken and goes to sleep.
-//! 4. The step that frees or hands over the lock is the last one that touches the byte: afterwards the memory may
+//! 4. The step that frees or hands over the lock is the last one that touches the word: afterwards the memory may
 //!    belong to somebody else. Only the bucket, found by address, is used later.
+//!
+//! The word has 32 bits because a compare-exchange of a byte takes longer, by a quarter of an uncontended lock and
+//! unlock on the x86-64 where it was measured.
 //!
 //! Ordering: taking is Acquire, freeing is Release; a hand-over is ordered by the wake-up itself. The other
 //! transitions only move bits that guard no data, and are Relaxed.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use gort_core::env::Moment;
@@ -37,10 +40,10 @@ use lock_api::GuardSend;
 use super::spin::Spinner;
 use crate::sema::{self, Key, Place, Wait, Woken};
 
-const LOCKED: u8 = 1;
-const PARKED: u8 = 2;
-const WOKEN: u8 = 4;
-const STARVING: u8 = 8;
+const LOCKED: u32 = 1;
+const PARKED: u32 = 2;
+const WOKEN: u32 = 4;
+const STARVING: u32 = 8;
 
 /// How long a waiter puts up with being overtaken.
 const STARVATION: Duration = Duration::from_millis(1);
@@ -82,14 +85,14 @@ pub type ArcMutexGuard<T> = lock_api::ArcMutexGuard<RawMutex, T>;
 /// The lock inside a [`Mutex`], without data. Used through `lock_api`'s traits.
 #[derive(Debug)]
 pub struct RawMutex {
-    state: AtomicU8,
+    state: AtomicU32,
 }
 
 // SAFETY: LOCKED is set by one compare-exchange from an unlocked state (Acquire), or handed over by the owner, and
 // cleared by the owner alone (Release).
 unsafe impl lock_api::RawMutex for RawMutex {
     #[allow(clippy::declare_interior_mutable_const)]
-    const INIT: RawMutex = RawMutex { state: AtomicU8::new(0) };
+    const INIT: RawMutex = RawMutex { state: AtomicU32::new(0) };
 
     type Guard = GuardSend;
 
@@ -210,7 +213,7 @@ impl RawMutex {
     }
 
     /// While somebody spins, unlock need not wake a sleeper.
-    fn announce(&self, state: u8, me: &mut Competitor) {
+    fn announce(&self, state: u32, me: &mut Competitor) {
         if !me.awake && state & (PARKED | WOKEN) == PARKED {
             let woken = state | WOKEN;
             me.awake =
@@ -310,7 +313,7 @@ struct Competitor {
 }
 
 impl Competitor {
-    fn flag(&self) -> u8 {
+    fn flag(&self) -> u32 {
         if self.awake { WOKEN } else { 0 }
     }
 }
@@ -324,7 +327,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_byte_is_clean_after_contention() {
+    fn the_word_is_clean_after_contention() {
         let raw = Arc::new(RawMutex::new());
         let threads: Vec<_> = (0..6)
             .map(|i| {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::mem;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr;
 use std::time::Duration;
 
@@ -173,6 +174,10 @@ impl Inner {
         }
     }
 }
+
+// A panic of somebody else never leaves it in a broken state: no code of the user's runs while it changes.
+impl UnwindSafe for Semaphore {}
+impl RefUnwindSafe for Semaphore {}
 
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

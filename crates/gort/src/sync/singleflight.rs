@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -112,6 +112,11 @@ impl<K: Hash + Eq, V: Clone> Default for SingleFlight<K, V> {
         SingleFlight::new()
     }
 }
+
+// A panic of a function that runs is part of a call's outcome; the table is changed without code of the user's but the
+// keys' `Hash` and `Eq`, which std's table survives.
+impl<K, V> UnwindSafe for SingleFlight<K, V> {}
+impl<K, V> RefUnwindSafe for SingleFlight<K, V> {}
 
 impl<K, V> fmt::Debug for SingleFlight<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
