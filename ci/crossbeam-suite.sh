@@ -108,6 +108,7 @@ pub mod thread {
 }
 RUST
     sed -i -E \
+        -e '/^#!\[forbid\(unsafe_code\)\]/d' \
         -e 's/^( *)#\[test\]/\1#[crossbeam_channel::gort::test(unsafe(migrate))]/' \
         -e 's/(::)?\bstd::thread\b/crossbeam_channel::thread/g' \
         -e 's/\bcrossbeam_utils::thread\b/crossbeam_channel::thread/g' \

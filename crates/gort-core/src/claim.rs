@@ -40,3 +40,51 @@ impl Claim {
         self.0.load(Ordering::Acquire)
     }
 }
+
+#[cfg(all(test, loom))]
+mod models {
+    use std::sync::Arc;
+
+    use loom::thread;
+
+    use super::Claim;
+    use crate::sys::atomic::{Cell, spin_hint};
+    use crate::sys::model;
+
+    struct World {
+        claim: Claim,
+        /// What each claimer leaves for the waiter, who may read the winner's only.
+        words: [Cell<usize>; 3],
+    }
+
+    // SAFETY: loom watches that the words are handed over properly.
+    unsafe impl Send for World {}
+    // SAFETY: as above.
+    unsafe impl Sync for World {}
+
+    #[test]
+    fn loom_one_claimer_wins_and_the_waiter_sees_what_it_wrote() {
+        model::check(|| {
+            let world = Arc::new(World {
+                claim: Claim::new(),
+                words: [Cell::new(0), Cell::new(0), Cell::new(0)],
+            });
+            let claimers = [1, 2, 3].map(|token| {
+                let world = world.clone();
+                thread::spawn(move || {
+                    world.words[token - 1].set(10 * token);
+                    world.claim.try_win(token)
+                })
+            });
+            let winner = loop {
+                match world.claim.winner() {
+                    Claim::OPEN => spin_hint(),
+                    token => break token,
+                }
+            };
+            assert_eq!(world.words[winner - 1].get(), 10 * winner);
+            let won = claimers.map(|claimer| claimer.join().unwrap());
+            assert_eq!(won, [1, 2, 3].map(|token| token == winner));
+        });
+    }
+}

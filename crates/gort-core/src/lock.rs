@@ -178,3 +178,113 @@ impl<T> Drop for SpinGuard<'_, T> {
         unsafe { self.lock.raw.unlock() }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::{RawSpin, Spin};
+
+    #[test]
+    fn the_lock_excludes() {
+        const THREADS: u64 = 4;
+        const ROUNDS: u64 = 20_000;
+        let counts = Arc::new(Spin::new((0u64, 0u64)));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let counts = counts.clone();
+                thread::spawn(move || {
+                    for _ in 0..ROUNDS {
+                        let mut counts = counts.lock();
+                        counts.0 += 1;
+                        assert_eq!(counts.0, counts.1 + 1, "somebody else is in here");
+                        counts.1 += 1;
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("no assertion failed"));
+        assert_eq!(*counts.lock(), (THREADS * ROUNDS, THREADS * ROUNDS));
+    }
+
+    #[test]
+    fn try_lock_fails_while_it_is_held() {
+        let lock = Spin::new(1);
+        let held = lock.lock();
+        assert!(lock.try_lock().is_none());
+        drop(held);
+        assert_eq!(lock.try_lock().map(|value| *value), Some(1));
+    }
+
+    #[test]
+    fn lock_and_unlock_may_be_far_apart() {
+        let lock = RawSpin::new();
+        lock.lock();
+        assert!(lock.is_locked() && !lock.try_lock());
+        // SAFETY: locked above.
+        unsafe { lock.unlock() };
+        assert!(!lock.is_locked() && lock.try_lock());
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use std::sync::Arc;
+
+    use loom::thread;
+
+    use super::{RawSpin, Spin};
+    use crate::sys::atomic::Cell;
+    use crate::sys::model;
+
+    #[test]
+    fn loom_the_lock_excludes() {
+        model::check(|| {
+            let count = Arc::new(Spin::new(Cell::new(0)));
+            let adders = [true, false].map(|patient| {
+                let count = count.clone();
+                thread::spawn(move || {
+                    let guard = if patient { Some(count.lock()) } else { count.try_lock() };
+                    guard.map(|count| count.set(count.get() + 1)).is_some()
+                })
+            });
+            {
+                let count = count.lock();
+                count.set(count.get() + 1);
+            }
+            let added = adders.map(|adder| adder.join().unwrap());
+            assert!(added[0]);
+            assert_eq!(count.lock().get(), 2 + i32::from(added[1]));
+        });
+    }
+
+    /// A lock whose unlock does not release.
+    struct Leaky(RawSpin, Cell<i32>);
+
+    // SAFETY: that this is wrong is what the model is to show.
+    unsafe impl Send for Leaky {}
+    // SAFETY: as above.
+    unsafe impl Sync for Leaky {}
+
+    #[test]
+    #[should_panic(expected = "Causality violation")]
+    fn loom_an_unlock_that_does_not_release_is_found() {
+        model::check(|| {
+            let shared = Arc::new(Leaky(RawSpin::new(), Cell::new(0)));
+            let other = thread::spawn({
+                let shared = shared.clone();
+                move || {
+                    shared.0.lock();
+                    shared.1.set(1);
+                    shared.0.0.store(false, super::Ordering::Relaxed);
+                }
+            });
+            shared.0.lock();
+            shared.1.set(2);
+            // SAFETY: locked above.
+            unsafe { shared.0.unlock() };
+            other.join().unwrap();
+        });
+    }
+}

@@ -11,7 +11,7 @@
 //! has been idle for a while; whoever takes a processor out of the idle list then wakes it.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 use crate::deadlock::{self, Verdict};
@@ -72,7 +72,9 @@ impl Watch {
         let monitor = &self.rt.monitor;
         loop {
             if self.deep {
-                monitor.asleep.store(true, Ordering::SeqCst);
+                monitor.asleep.store(true, Ordering::Relaxed);
+                // Full barrier: pairs with the one in `rouse_monitor`.
+                fence(Ordering::SeqCst);
                 // Whoever took a processor before it could see us asleep: then not everything is idle any more.
                 if !self.rt.all_idle() {
                     self.period = Some(PERIOD_MIN);
@@ -91,7 +93,7 @@ impl Watch {
 
     fn look(&mut self, now: Moment) {
         self.deep = false;
-        if self.rt.all_idle() {
+        if self.rt.all_idle() && !self.something_waits(now) {
             self.quiet += 1;
             self.look_at_quiet();
         } else {
@@ -102,7 +104,7 @@ impl Watch {
     }
 
     fn look_at_work(&mut self, now: Moment) {
-        let waiting = self.rt.search.idle() != 0 && self.rt.all_ps().any(|p| !p.queue.is_empty());
+        let waiting = self.rt.search.idle() != 0 && self.something_waits(now);
         if waiting {
             self.rt.wake_p();
         }
@@ -111,6 +113,13 @@ impl Watch {
             self.quota_next = now.plus(QUOTA_PERIOD);
             self.follow_quota();
         }
+    }
+
+    /// Whether a goroutine is queued, or a timer is due.
+    fn something_waits(&self, now: Moment) -> bool {
+        self.rt.global_len.load(Ordering::Relaxed) != 0
+            || self.rt.all_ps().any(|p| !p.queue.is_empty())
+            || self.rt.earliest_timer() <= now
     }
 
     fn look_at_quiet(&mut self) {

@@ -102,10 +102,7 @@ pub(super) fn park_until<F: FnOnce()>(deadline: Moment, claim: &Claim, commit: F
     }
     let parker = mine();
     commit();
-    // The loser of the claim must take the notification that the winner is about to give, or the next park would.
-    if !parker.wait(Some(deadline)) && !claim.try_win(Claim::TIMED_OUT) {
-        parker.wait(None);
-    }
+    parker.wait_until(deadline, claim);
 }
 
 pub(super) fn ready(parker: *const Parker) {
@@ -150,6 +147,14 @@ impl Parker {
         }
     }
 
+    /// Waits for the notification, or until the deadline comes and wins the claim.
+    fn wait_until(&self, deadline: Moment, claim: &Claim) {
+        // The loser of the claim must take the notification that the winner is about to give, or the next park would.
+        if !self.wait(Some(deadline)) && !claim.try_win(Claim::TIMED_OUT) {
+            self.wait(None);
+        }
+    }
+
     /// Marks the thread as asleep, unless the notification has come already.
     fn fall_asleep(&self, asleep: u32) {
         if asleep == FOR_EVER {
@@ -177,4 +182,9 @@ impl Parker {
 }
 
 /// Looks before a thread goes to sleep: about a microsecond, an eighth of what being woken costs.
-const SPINS: u32 = 40;
+const SPINS: u32 = if cfg!(loom) { 1 } else { 40 };
+
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
+mod tests;

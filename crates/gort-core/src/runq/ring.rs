@@ -60,8 +60,9 @@ impl<T> LocalQueue<T> {
         if self.next.load(Ordering::Relaxed).is_null() {
             return None;
         }
-        // Acquire: the item may come back by way of other threads; pairs with the swap in `set_next`.
-        NonNull::new(self.next.swap(ptr::null_mut(), Ordering::Acquire))
+        // Acquire: the item may come back by way of other threads; pairs with the swap in `set_next`. Release: whoever
+        // sees the slot empty in `is_empty` also sees the `tail` of what was displaced from it before.
+        NonNull::new(self.next.swap(ptr::null_mut(), Ordering::AcqRel))
     }
 
     /// Anybody: the item in the `next` slot, just to look at.

@@ -3,7 +3,7 @@
 //! machine searches a little longer before it sleeps, since being woken costs more than looking.
 
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use super::Runtime;
 use super::keeper::Watch;
@@ -102,9 +102,14 @@ impl Runtime {
     fn stop_spinning(&self, m: &'static M) {
         m.spinning.set(false);
         self.search.stop();
-        // While we searched, submitters relied on us, and we took only one thing. If there is more, the next machine.
+        // While we searched others relied on us, with goroutines and with timers, and we took only one thing. If there
+        // is more, the next machine.
         if self.work_in_sight() {
-            self.wake_p();
+            return self.wake_p();
+        }
+        let when = self.earliest_timer();
+        if when != Moment::NEVER {
+            self.announce_timer(when);
         }
     }
 
@@ -259,14 +264,16 @@ impl Runtime {
         }
         if m.spinning.replace(false) {
             self.search.stop();
-            if self.look_again(m) {
-                return;
-            }
+        } else {
+            // A machine that did not search looks once more as well: who submitted a moment ago saw no idle processor.
+            fence(Ordering::SeqCst);
         }
-        self.keep_time(m);
+        if !self.look_again(m) {
+            self.keep_time(m);
+        }
     }
 
-    /// The last look of a machine that searched: everything that was submitted while others relied on it.
+    /// The last look of a machine that goes idle: everything that was submitted while others relied on it.
     fn look_again(&self, m: &'static M) -> bool {
         let work = self.global_len.load(Ordering::Relaxed) != 0 || self.all_ps().any(|p| !p.queue.is_empty());
         if !work {

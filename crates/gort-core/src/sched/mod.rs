@@ -36,7 +36,7 @@ pub(crate) mod threads;
 
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 use crate::env::Moment;
 use crate::g::G;
@@ -220,6 +220,9 @@ impl Runtime {
 
     /// Something starts to happen again: the monitor has to watch.
     pub(crate) fn rouse_monitor(&self) {
+        // Full barrier: the caller took a processor out of the idle list before. The monitor marks itself asleep first
+        // and then looks whether all are idle, with a barrier between.
+        fence(Ordering::SeqCst);
         if self.monitor.asleep.load(Ordering::Relaxed) && self.monitor.asleep.swap(false, Ordering::Relaxed) {
             self.coarse_now.store(Moment::now().as_nanos(), Ordering::Relaxed);
             self.monitor.note.wake();

@@ -1,7 +1,7 @@
 //! How a goroutine gets into a queue, and whom that wakes.
 
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use super::{Runtime, the_runtime};
 use crate::env::Moment;
@@ -104,17 +104,28 @@ impl Runtime {
         }
     }
 
+    /// The caller is counted as searching and owes a wake-up.
     #[cold]
     fn wake_p_slow(&self) {
-        match self.take_idle_p() {
-            Some(p) => self.start_m(p, true),
-            None => self.search.stop(),
+        loop {
+            if let Some(p) = self.take_idle_p() {
+                return self.start_m(p, true);
+            }
+            // Somebody else took the last idle processor. But while we were counted others relied on us, and a
+            // processor may have become idle again meanwhile: a searcher that gives up looks once more.
+            self.search.stop();
+            if !self.work_in_sight() || !self.search.must_wake() {
+                return;
+            }
         }
     }
 
     /// There is a timer at `when` whose processor may be busy for long: somebody idle has to know.
     #[cold]
     pub(crate) fn announce_timer(&self, when: Moment) {
+        // Full barrier: the timer is in its heap before the counts and the keeper are looked at. Pairs with the one
+        // after which a machine that goes idle looks at the timers.
+        fence(Ordering::SeqCst);
         if self.search.idle() != 0 && self.keeper.tell(when) == super::keeper::Watch::Nobody {
             self.wake_p();
         }

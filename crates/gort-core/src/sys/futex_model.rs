@@ -66,11 +66,6 @@ pub(crate) fn time_passes(now: Moment) {
     });
 }
 
-/// How many threads sleep.
-pub(crate) fn asleep() -> usize {
-    kernel().len()
-}
-
 fn address(word: *const AtomicU32) -> usize {
     word.addr()
 }

@@ -182,9 +182,9 @@ unsafe impl<T> Case for Receiver<T> {
             match self.flavor() {
                 receiver::Flavor::Chan(chan) => chan.dequeue_from(Side::Recv, node),
                 receiver::Flavor::Clock(clock) => clock.dequeue(node),
-                receiver::Flavor::Nil => {}
+                receiver::Flavor::Nil => false,
             }
-        }
+        };
     }
 
     unsafe fn observe(&self, node: &Node) {
@@ -204,9 +204,9 @@ unsafe impl<T> Case for Receiver<T> {
             match self.flavor() {
                 receiver::Flavor::Chan(chan) => chan.dequeue_from(Side::Observe, node),
                 receiver::Flavor::Clock(clock) => clock.dequeue(node),
-                receiver::Flavor::Nil => {}
+                receiver::Flavor::Nil => false,
             }
-        }
+        };
     }
 
     fn due(&self) -> Moment {

@@ -122,6 +122,14 @@ enum Offer {
     NeedsBlock,
 }
 
+/// What became of the offer of a future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    Taken,
+    Ended,
+    Queued,
+}
+
 /// What a look for a value found.
 pub(super) enum Take {
     /// It is where the caller wanted it.
@@ -564,12 +572,14 @@ impl<T> Chan<T> {
     ///
     /// # Safety
     /// The lock is held, and the queue and the bit are this channel's.
-    unsafe fn dequeue(&self, queue: *mut WaitQueue, bit: u64, node: &Node) {
+    unsafe fn dequeue(&self, queue: *mut WaitQueue, bit: u64, node: &Node) -> bool {
         // SAFETY: the lock is held.
         let queue = unsafe { &mut *queue };
-        if queue.remove(node) && queue.is_empty() {
+        let removed = queue.remove(node);
+        if removed && queue.is_empty() {
             self.set(bit, false);
         }
+        removed
     }
 
     /// Wakes those who wait for a change.
@@ -610,11 +620,11 @@ impl<T> Chan<T> {
         unsafe { self.enqueue(queue, bit, node) }
     }
 
-    /// Takes a waiter back that [`Chan::enqueue_in`] has queued.
+    /// Takes a waiter back that [`Chan::enqueue_in`] has queued, if nobody has popped it.
     ///
     /// # Safety
     /// The lock is held.
-    pub(super) unsafe fn dequeue_from(&self, side: Side, node: &Node) {
+    pub(super) unsafe fn dequeue_from(&self, side: Side, node: &Node) -> bool {
         let (queue, bit) = self.queue(side);
         // SAFETY: the caller's promise.
         unsafe { self.dequeue(queue, bit, node) }
@@ -628,6 +638,34 @@ impl<T> Chan<T> {
                 Side::Recv => (&raw mut (*guarded).recvq, RECV_WAITING),
                 Side::Send => (&raw mut (*guarded).sendq, SEND_WAITING),
                 Side::Observe => (&raw mut (*guarded).observers, OBSERVED),
+            }
+        }
+    }
+
+    /// Sends `*value` if that is possible now, else queues `node`, in whose slot the value is.
+    ///
+    /// # Safety
+    /// `value` points to a value; it has been moved out if the answer is `Taken`. The node obeys [`WaitQueue::push`].
+    pub(super) unsafe fn offer_or_enqueue(&self, value: *const T, node: &Node) -> Offered {
+        self.lock.lock();
+        loop {
+            let mut owed = Owed::new();
+            // SAFETY: the lock is held; else the caller's promise.
+            unsafe {
+                let offered = match self.offer(value, &mut owed) {
+                    Offer::Taken => Offered::Taken,
+                    Offer::Ended => Offered::Ended,
+                    Offer::Full => {
+                        self.enqueue_in(Side::Send, node);
+                        Offered::Queued
+                    }
+                    Offer::NeedsBlock => {
+                        self.relock_with_block();
+                        continue;
+                    }
+                };
+                self.unlock_and_pay(owed);
+                return offered;
             }
         }
     }

@@ -205,13 +205,13 @@ impl Clock {
         unsafe { (*self.shared.guarded.get()).waiters.push(node) };
     }
 
-    /// Takes the waiter back.
+    /// Takes the waiter back, if nobody has popped it.
     ///
     /// # Safety
     /// The lock is held; the node was queued here.
-    pub(super) unsafe fn dequeue(&self, node: &Node) {
+    pub(super) unsafe fn dequeue(&self, node: &Node) -> bool {
         // SAFETY: the lock is held.
-        unsafe { (*self.shared.guarded.get()).waiters.remove(node) };
+        unsafe { (*self.shared.guarded.get()).waiters.remove(node) }
     }
 
     // ---- What a receiver shows ----

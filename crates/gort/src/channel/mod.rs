@@ -21,13 +21,15 @@
 //! | in select | never chosen       | ready                                                 |
 //!
 //! Rooms: `chan` is the channel, `ring` its buffer, `ends` counts who holds it, `clock` are the channels of timers, `case`
-//! is what a select sees. This room knows nothing of selects, sockets or the scheduler.
+//! is what a select sees, `future` what async code sees. This room knows nothing of selects, sockets or the scheduler.
 
+mod calls;
 mod case;
 mod chan;
 pub(crate) mod clock;
 mod ends;
 mod err;
+mod future;
 mod iter;
 mod owed;
 mod receiver;
@@ -45,6 +47,7 @@ pub use err::{
     ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError,
     TryReadyError, TryRecvError, TrySelectError, TrySendError,
 };
+pub use future::{RecvFuture, RecvStream, SendFuture};
 pub use iter::{IntoIter, Iter, TryIter};
 pub use receiver::Receiver;
 pub use sender::Sender;

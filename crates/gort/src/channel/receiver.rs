@@ -157,7 +157,7 @@ impl<T> Receiver<T> {
         self.recv_by(Moment::from(deadline))
     }
 
-    fn recv_by(&self, deadline: Moment) -> Result<T, RecvTimeoutError> {
+    pub(super) fn recv_by(&self, deadline: Moment) -> Result<T, RecvTimeoutError> {
         let mut value = MaybeUninit::uninit();
         match self.recv_until(&mut value, deadline) {
             // SAFETY: `Done` says that the value was written.

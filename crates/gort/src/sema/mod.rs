@@ -2,8 +2,8 @@
 //! waiters; knows nothing of what a lock's word means.
 //!
 //! A sleeping place is named by an address ([`Key`]), so a primitive needs no queue of its own: a mutex is four
-//! bytes, a once is one. The other choice, a queue inside each object, would cost 24 bytes in every lock of the program for
-//! the sake of the few that are contended at a given moment, and would save one multiplication and one look into a
+//! bytes, a once is one. The other choice, a queue inside each object, would cost 24 bytes in every lock of the program
+//! for the sake of the few that are contended at a given moment, and would save one multiplication and one look into a
 //! table on a path that puts a goroutine to sleep. (Primitives whose whole state sits under a short lock anyway, such
 //! as the weighted semaphore, the condition variable and the barrier, do keep their queue inside.)
 //!

@@ -193,3 +193,20 @@ impl fmt::Debug for WaitGroup {
         f.debug_struct("WaitGroup").field("count", &self.count()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adding_to_a_zero_that_is_being_told_panics() {
+        let wg = WaitGroup::new();
+        // As it is between a last `done` and the moment at which its waiters are taken out of the bucket.
+        wg.state.store(PARKED, Ordering::Relaxed);
+        let payload = catch_unwind(AssertUnwindSafe(|| wg.add(1))).unwrap_err();
+        let text = "sync: WaitGroup misuse: Add called concurrently with Wait";
+        assert_eq!(payload.downcast_ref::<String>().map(String::as_str), Some(text));
+        assert_eq!(wg.state.load(Ordering::Relaxed), 0);
+        wg.wait();
+    }
+}

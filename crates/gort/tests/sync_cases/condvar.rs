@@ -1,3 +1,5 @@
+//! The condition variable: whom a signal reaches, in what order, and that none is lost or stolen.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

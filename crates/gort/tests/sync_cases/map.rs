@@ -1,3 +1,5 @@
+//! The map: against a plain map, and Go's promises for a range while others change it.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,3 +1,5 @@
+//! The mutex: exclusion under every way to lock and unlock, fairness, deadlines, travelling guards.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

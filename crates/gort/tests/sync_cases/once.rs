@@ -1,3 +1,5 @@
+//! The onces: one run, what a panic means, and waiting for the end.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -1,3 +1,5 @@
+//! The barrier and the single flight.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

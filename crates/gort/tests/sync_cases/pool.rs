@@ -1,3 +1,5 @@
+//! The pool: reuse, sharing between tasks, and that no value is out twice or lost.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

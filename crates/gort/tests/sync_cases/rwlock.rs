@@ -1,3 +1,5 @@
+//! The readers-writer lock: who may be inside together, who goes first, deadlines, changing sides.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The weighted semaphore: capacity, order, and waiters that give up.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;

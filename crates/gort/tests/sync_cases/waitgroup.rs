@@ -1,3 +1,5 @@
+//! The wait group: gates, reuse, misuse, and counters that move while others wait.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
