@@ -79,8 +79,8 @@ fn something_runs(rt: &Runtime) -> bool {
 /// Whether the process has threads that are neither the runtime's nor asleep in one of its waits for good.
 fn foreign_threads_awake(rt: &Runtime) -> bool {
     let Some(threads) = thread_count() else { return true };
-    let accounted = rt.threads.alive.load(Ordering::SeqCst) + PARKED_FOR_EVER.load(Ordering::SeqCst);
-    threads > accounted
+    let accounted = rt.threads.alive.load(Ordering::SeqCst) as isize + PARKED_FOR_EVER.load(Ordering::SeqCst);
+    threads as isize > accounted
 }
 
 /// Threads of this process, by the kernel's count.

@@ -98,12 +98,12 @@ fn anchor() -> (Instant, Moment) {
 /// A counter that rises a few times a nanosecond, for rough comparisons only: half the cost of reading the clock.
 #[inline]
 pub(crate) fn ticks() -> u64 {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
     // SAFETY: rdtsc has no effect but its result; every x86-64 system lets user code run it.
     unsafe {
         core::arch::x86_64::_rdtsc()
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(not(target_arch = "x86_64"), loom))]
     Moment::now().as_nanos()
 }
 

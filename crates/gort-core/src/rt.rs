@@ -12,7 +12,7 @@ use crate::ids::{NO_RUNTIME, WaitReason};
 use crate::m::M;
 use crate::sched::{self, Runtime, runtime};
 use crate::stack::class::{self, Class};
-use crate::stack::overflow;
+use crate::stack::overflow::{self, Suspected};
 use crate::{cpus, sysmon};
 
 /// What can be decided only before the first entry.
@@ -65,9 +65,10 @@ fn default_class() -> io::Result<Class> {
 }
 
 /// For the signal handler: reads the per-thread word and atomics, nothing else.
-fn suspect() -> Option<(u64, std::ops::Range<usize>)> {
+fn suspect() -> Option<Suspected> {
     let g = M::current()?.curg()?;
-    Some((g.raw_id(), g.stack_low.load(Ordering::Relaxed)..g.stack_high.load(Ordering::Relaxed)))
+    let stack = g.stack_low.load(Ordering::Relaxed)..g.stack_high.load(Ordering::Relaxed);
+    Some(Suspected { id: g.raw_id(), name: g.name_bytes(), stack })
 }
 
 /// Bytes of stack for main goroutines.

@@ -52,6 +52,8 @@ struct Watch {
     deep: bool,
     /// Looks in a row at which everything was idle.
     quiet: u32,
+    /// At the last look there was a deadlock, and this many goroutines had been run in all.
+    dead_at: Option<u64>,
     quota_next: Moment,
     trimmer: trim::Trimmer,
 }
@@ -63,6 +65,7 @@ impl Watch {
             period: Some(PERIOD_MIN),
             deep: false,
             quiet: 0,
+            dead_at: None,
             quota_next: Moment::after(QUOTA_PERIOD),
             trimmer: trim::Trimmer::new(rt),
         }
@@ -98,6 +101,7 @@ impl Watch {
             self.look_at_quiet();
         } else {
             self.quiet = 0;
+            self.dead_at = None;
             self.look_at_work(now);
         }
         self.trimmer.look(now);
@@ -123,10 +127,17 @@ impl Watch {
     }
 
     fn look_at_quiet(&mut self) {
-        self.period = match deadlock::check(self.rt) {
-            // Seen twice, a millisecond apart: nobody was just on the way from one state to another.
-            Verdict::Deadlock if self.quiet >= 2 => deadlock::report(self.rt),
-            Verdict::Deadlock => Some(PERIOD_MIN),
+        let ran = self.rt.ran();
+        let verdict = deadlock::check(self.rt);
+        let dead_before = self.dead_at.take();
+        self.period = match verdict {
+            // Seen twice, a millisecond apart, and nothing ran from before the first look to after the second: nobody was
+            // just on the way from one state to another, and no thread that was seen awake went to sleep meanwhile.
+            Verdict::Deadlock if dead_before == Some(self.rt.ran()) => deadlock::report(self.rt),
+            Verdict::Deadlock => {
+                self.dead_at = Some(ran);
+                Some(PERIOD_MIN)
+            }
             _ if self.quiet < QUIET_LOOKS => Some(PERIOD_MAX),
             // Only threads of the program's own can get things going, or end: look again, ever less often.
             Verdict::Foreign => self.sleep_deeply(Some(self.longer(DEADLOCK_MAX))),

@@ -3,11 +3,11 @@
 //! Only stacks that have lain in a global free list for a full period are trimmed, so that a program in full swing does
 //! not lose pages that it is about to use again.
 
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use crate::env::Moment;
 use crate::g::{Age, G};
-use crate::runq::list::List;
 use crate::sched::Runtime;
 use crate::stack::{class, guard};
 use crate::sys::mem::PAGE;
@@ -42,28 +42,33 @@ impl Trimmer {
         self.seen = self.rt.created();
         self.pending = false;
         for class in 0..class::COUNT as class::Class {
-            // Part by part, so that whoever starts goroutines meanwhile still finds free ones.
-            let mut left = self.rt.pool.free_count(class);
-            while left > 0 {
-                let mut batch = List::new();
-                self.rt.pool.refill(class, BATCH.min(left), &mut batch);
-                if batch.is_empty() {
-                    break;
-                }
-                left -= batch.len();
-                self.pending |= age(&batch);
-                self.rt.pool.put_all(batch);
-            }
+            self.trim_class(class);
+        }
+    }
+
+    /// Batch by batch, so that whoever starts goroutines meanwhile still finds free ones.
+    fn trim_class(&mut self, class: class::Class) {
+        let mut left = self.rt.pool.free_count(class);
+        while left > 0 {
+            let mut batch: [Option<NonNull<G>>; BATCH] = [None; BATCH];
+            let wanted = left.min(BATCH);
+            batch.iter_mut().take(wanted).for_each(|slot| *slot = self.rt.pool.take_coldest(class));
+            left -= wanted;
+            self.pending |= age(&batch);
+            // They have just been looked at in the order of their coldness; the others come next.
+            batch.iter().flatten().for_each(|&g| self.rt.pool.put(g));
         }
     }
 }
 
 /// Makes each a step older; the old ones lose their memory. True if some are not trimmed yet.
-fn age(batch: &List<G>) -> bool {
+fn age(batch: &[Option<NonNull<G>>]) -> bool {
     let mut ranges = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
     let mut count = 0;
     let mut young = false;
-    for g in batch.iter() {
+    for g in batch.iter().flatten() {
+        // SAFETY: goroutines are never freed.
+        let g = unsafe { g.as_ref() };
         match g.age.get() {
             Age::Young => {
                 g.age.set(Age::Old);

@@ -1,21 +1,24 @@
 //! Starting goroutines, joining them, and what becomes of their panics. Makes no scheduling choice.
 //!
-//! A goroutine that can be joined shares a [`Packet`] with its handle:
+//! A goroutine that can be joined shares a [`Packet`] with its handle. Its state is a set of marks, each set once:
 //! ```text
-//!              goroutine ends                    join, or drop of the handle, takes the result
-//!   RUNNING ───────────────────────────► DONE
-//!      │ join parks                        ▲
-//!      └────────► AWAITED ─────────────────┘ and the goroutine readies the joiner
+//!   DONE      by the goroutine: the result is there, it will not touch the packet again
+//!   AWAITED   by the handle: the joiner is parked, and wants to be readied
+//!   DETACHED  by the handle: it will not touch the packet again
 //! ```
 //! Invariants:
-//! 1. The result is written by the goroutine before DONE (Release) and taken by the handle after it saw DONE (Acquire).
-//! 2. The joiner's sleeper is written before AWAITED (Release) and read by the goroutine after its swap (Acquire).
+//! 1. The result is written before DONE (Release) and taken by who saw DONE (Acquire).
+//! 2. The joiner's sleeper is written before AWAITED (Release) and read by the goroutine after it saw AWAITED (Acquire).
+//! 3. Of DONE and DETACHED the one that comes second frees the packet; a handle that has joined frees it without a mark.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::Result;
@@ -24,7 +27,7 @@ use gort_core::ids::{GoroutineId, WaitReason};
 use gort_core::park::{self, Sleeper};
 use gort_core::spawn::{self, Origin, Spec};
 
-use crate::panic_policy;
+use crate::panic_policy::{self, Goexit};
 
 /// Starts a goroutine that runs `f`; Go's `go` statement.
 ///
@@ -49,7 +52,10 @@ where
     T: Send + 'static,
 {
     let origin = Origin { pc: gort_core::here!(), at: Location::caller() };
-    Builder::new().start(origin, f).unwrap_or_else(|error| refused(&error))
+    match Builder::new().start(origin, f) {
+        Ok(handle) => handle,
+        Err(error) => refused(&error),
+    }
 }
 
 /// `go` as a statement: starts a goroutine that evaluates the expression, or the block, and detaches it.
@@ -162,25 +168,25 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let packet = Arc::new(Packet::new(self.name));
+        let belongs = self.name.map_or(Belongs::Nowhere, Belongs::Name);
         // SAFETY: `f` and the packet's type borrow nothing.
-        let id = unsafe { start(&packet, self.stack_size, origin, f, || ())? };
-        Ok(JoinHandle { packet, id })
+        let (end, id) = unsafe { start(belongs, self.stack_size, origin, f, || ())? };
+        Ok(JoinHandle { end, id })
     }
 }
 
-/// Starts a goroutine that leaves the result of `f` in the packet and then runs `after`.
+/// Starts a goroutine that leaves the result of `f` in a packet and then runs `after`. Returns the joiner's end.
 ///
 /// # Safety
-/// What `f`, `after` and the packet borrow outlives the goroutine.
+/// What `f`, its result and `after` borrow outlives the goroutine.
 #[inline]
 pub(crate) unsafe fn start<F, T>(
-    packet: &Arc<Packet<T>>,
+    belongs: Belongs,
     stack_bytes: Option<usize>,
     origin: Origin,
     f: F,
     after: impl FnOnce() + Send,
-) -> io::Result<GoroutineId>
+) -> io::Result<(JoinEnd<T>, GoroutineId)>
 where
     F: FnOnce() -> T + Send,
     T: Send,
@@ -188,24 +194,24 @@ where
     if let Some(bytes) = stack_bytes {
         crate::runtime::check_stack_size(bytes)?;
     }
-    let spec = Spec { name: packet.name.as_deref(), stack_bytes, origin };
-    let theirs = Arc::clone(packet);
+    let (ours, theirs) = packet(belongs);
+    let spec = Spec { name: ours.name(), stack_bytes, origin };
     // SAFETY: the caller's promise.
-    unsafe {
+    let id = unsafe {
         spawn::spawn(spec, move || {
             let result = catch_unwind(AssertUnwindSafe(f));
             // Whoever joins finds the goroutine-locals destroyed, as with threads.
             spawn::end_locals();
             theirs.complete(result);
-            drop(theirs);
             after();
         })
-    }
+    }?;
+    Ok((ours, id))
 }
 
 /// A goroutine that can be joined. Dropping it detaches the goroutine.
 pub struct JoinHandle<T> {
-    packet: Arc<Packet<T>>,
+    end: JoinEnd<T>,
     id: GoroutineId,
 }
 
@@ -217,13 +223,12 @@ impl<T> JoinHandle<T> {
     /// # Errors
     /// The payload of its panic; [`Goexit`] if it ended by [`goexit`].
     pub fn join(self) -> Result<T> {
-        self.packet.wait();
-        self.packet.take().expect("a goroutine that has ended left a result")
+        self.end.join()
     }
 
     /// Whether the goroutine has ended.
     pub fn is_finished(&self) -> bool {
-        self.packet.is_done()
+        self.end.is_done()
     }
 
     /// Its id.
@@ -233,7 +238,7 @@ impl<T> JoinHandle<T> {
 
     /// The name given by the builder.
     pub fn name(&self) -> Option<&str> {
-        self.packet.name.as_deref()
+        self.end.name()
     }
 }
 
@@ -243,110 +248,153 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-const RUNNING: u8 = 0;
-const AWAITED: u8 = 1;
-const DONE: u8 = 2;
+const DONE: u8 = 1;
+const AWAITED: u8 = 2;
+const DETACHED: u8 = 4;
+
+/// Whom a goroutine's result concerns, besides its joiner.
+pub(crate) enum Belongs {
+    Nowhere,
+    Name(Arc<str>),
+    /// A scope, which is told of a panic that nobody joined.
+    Scope(Arc<dyn PanicKeeper>),
+}
+
+/// Is told of a panic that nobody joined.
+pub(crate) trait PanicKeeper: Send + Sync {
+    fn keep(&self, payload: Box<dyn Any + Send>);
+}
 
 /// What a goroutine and its handle share.
-pub(crate) struct Packet<T> {
+struct Packet<T> {
     state: AtomicU8,
     joiner: UnsafeCell<Option<Sleeper>>,
     result: UnsafeCell<Option<Result<T>>>,
-    name: Option<Arc<str>>,
-    /// Told of a panic that nobody took.
-    scope: Option<Arc<dyn Fn(Box<dyn Any + Send>) + Send + Sync>>,
+    belongs: Belongs,
+}
+
+/// The handle's end of a packet. Dropping it detaches the goroutine.
+pub(crate) struct JoinEnd<T> {
+    packet: NonNull<Packet<T>>,
+    owns: PhantomData<Packet<T>>,
+}
+
+/// The goroutine's end of a packet. Dropped without a result (the goroutine never started) it just lets go.
+struct RunEnd<T> {
+    packet: NonNull<Packet<T>>,
+    owns: PhantomData<Packet<T>>,
 }
 
 // SAFETY: the cells change hands by `state` (invariants 1 and 2); a `T` goes from the goroutine to the joiner.
-unsafe impl<T: Send> Sync for Packet<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Send for Packet<T> {}
+unsafe impl<T: Send> Send for JoinEnd<T> {}
+// SAFETY: by reference one can only ask whether it is done, and for the name.
+unsafe impl<T: Send> Sync for JoinEnd<T> {}
+// SAFETY: as for the other end.
+unsafe impl<T: Send> Send for RunEnd<T> {}
 
-impl<T> Packet<T> {
-    pub(crate) fn new(name: Option<Arc<str>>) -> Packet<T> {
-        Packet {
-            state: AtomicU8::new(RUNNING),
-            joiner: UnsafeCell::new(None),
-            result: UnsafeCell::new(None),
-            name,
-            scope: None,
-        }
-    }
+fn packet<T>(belongs: Belongs) -> (JoinEnd<T>, RunEnd<T>) {
+    let packet = NonNull::from(Box::leak(Box::new(Packet {
+        state: AtomicU8::new(0),
+        joiner: UnsafeCell::new(None),
+        result: UnsafeCell::new(None),
+        belongs,
+    })));
+    (JoinEnd { packet, owns: PhantomData }, RunEnd { packet, owns: PhantomData })
+}
 
-    pub(crate) fn with_scope(scope: Arc<dyn Fn(Box<dyn Any + Send>) + Send + Sync>) -> Packet<T> {
-        let mut packet = Packet::new(None);
-        packet.scope = Some(scope);
-        packet
-    }
-
+impl<T> RunEnd<T> {
     /// The goroutine's last word.
-    fn complete(&self, result: Result<T>) {
-        // SAFETY: invariant 1: nobody looks before DONE.
-        unsafe { *self.result.get() = Some(result) };
-        // Release: invariant 1. Acquire: invariant 2.
-        if self.state.swap(DONE, Ordering::AcqRel) == AWAITED {
-            // SAFETY: invariant 2; the joiner is parked and waits for this one wake-up.
-            let joiner = unsafe { (*self.joiner.get()).take() };
-            park::ready(joiner.expect("an awaited packet has a joiner"));
+    fn complete(self, result: Result<T>) {
+        // SAFETY: invariant 1: nobody looks before DONE, which is not set yet. Invariant 3: the packet is there.
+        unsafe { *self.packet.as_ref().result.get() = Some(result) };
+        // The drop sets DONE.
+    }
+}
+
+impl<T> Drop for RunEnd<T> {
+    fn drop(&mut self) {
+        // SAFETY: invariant 3: the packet is there until this end is done.
+        let packet = unsafe { self.packet.as_ref() };
+        // Release: invariant 1. Acquire: invariants 2 and 3.
+        let before = packet.state.fetch_or(DONE, Ordering::AcqRel);
+        if before & AWAITED != 0 {
+            // SAFETY: invariant 2; the joiner is parked and waits for this one wake-up, which ends our use of the packet.
+            let joiner = unsafe { (*packet.joiner.get()).take() };
+            // Behind the others: who joins one of many would only find the next of them not done yet.
+            park::ready_last(joiner.expect("an awaited packet has a joiner"));
+        } else if before & DETACHED != 0 {
+            // SAFETY: invariant 3: we come second.
+            drop(unsafe { Box::from_raw(self.packet.as_ptr()) });
         }
+    }
+}
+
+impl<T> JoinEnd<T> {
+    fn shared(&self) -> &Packet<T> {
+        // SAFETY: invariant 3: the packet is there until this end is detached or has joined, which takes it by value.
+        unsafe { self.packet.as_ref() }
     }
 
     pub(crate) fn is_done(&self) -> bool {
         // Acquire: invariant 1.
-        self.state.load(Ordering::Acquire) == DONE
+        self.shared().state.load(Ordering::Acquire) & DONE != 0
     }
 
-    pub(crate) fn wait(&self) {
-        if self.is_done() {
-            return;
+    fn name(&self) -> Option<&str> {
+        match &self.shared().belongs {
+            Belongs::Name(name) => Some(name),
+            _ => None,
         }
+    }
+
+    /// Waits for the goroutine to end and takes its result.
+    pub(crate) fn join(self) -> Result<T> {
+        if !self.is_done() {
+            self.wait();
+        }
+        let this = ManuallyDrop::new(self);
+        // SAFETY: invariant 3: the goroutine is done, and this end joins: the packet is ours.
+        let mut packet = unsafe { Box::from_raw(this.packet.as_ptr()) };
+        packet.result.get_mut().take().expect("a goroutine that has ended left a result")
+    }
+
+    fn wait(&self) {
+        let packet = self.shared();
         let me = park::current();
-        // SAFETY: a packet has one handle, so one joiner; the goroutine does not look before AWAITED.
-        unsafe { *self.joiner.get() = Some(me) };
+        // SAFETY: a packet has one joiner; the goroutine does not look before AWAITED.
+        unsafe { *packet.joiner.get() = Some(me) };
         park::park(WaitReason::Join, || {
-            // Release: invariant 2. Failing means DONE: the goroutine will not ready us any more.
-            let waiting =
-                self.state.compare_exchange(RUNNING, AWAITED, Ordering::Release, Ordering::Relaxed).is_ok();
-            if !waiting {
+            // Release: invariant 2. Acquire: invariant 1, if it was done meanwhile; then it will not ready us.
+            if packet.state.fetch_or(AWAITED, Ordering::AcqRel) & DONE != 0 {
                 park::ready(me);
             }
         });
-        // Acquire: invariant 1 (we may have been told by a failed exchange).
-        let _done = self.state.load(Ordering::Acquire);
+        // Acquire: invariant 1: the goroutine that woke us set DONE before.
+        debug_assert!(self.is_done());
+        let _done = packet.state.load(Ordering::Acquire);
     }
+}
 
-    /// The result, if the goroutine has ended and nobody took it yet.
-    pub(crate) fn take(&self) -> Option<Result<T>> {
-        if !self.is_done() {
-            return None;
+impl<T> Drop for JoinEnd<T> {
+    fn drop(&mut self) {
+        // AcqRel: invariants 1 and 3.
+        if self.shared().state.fetch_or(DETACHED, Ordering::AcqRel) & DONE != 0 {
+            // SAFETY: invariant 3: we come second.
+            drop(unsafe { Box::from_raw(self.packet.as_ptr()) });
         }
-        // SAFETY: invariant 1; only the one handle, or the last owner, calls this.
-        unsafe { (*self.result.get()).take() }
     }
 }
 
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
         if let Some(Err(payload)) = self.result.get_mut().take() {
-            match &self.scope {
-                Some(scope) => scope(payload),
-                None => panic_policy::unjoined(payload),
+            match &self.belongs {
+                Belongs::Scope(scope) => scope.keep(payload),
+                _ => panic_policy::unjoined(payload),
             }
         }
     }
 }
-
-/// What [`JoinHandle::join`] returns as the error of a goroutine that ended by [`goexit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Goexit;
-
-impl fmt::Display for Goexit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the goroutine ended by goexit")
-    }
-}
-
-impl std::error::Error for Goexit {}
 
 /// Ends the calling goroutine, and no other: Go's `runtime.Goexit`. Destructors of everything on its stack run.
 ///

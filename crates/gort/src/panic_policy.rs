@@ -2,9 +2,20 @@
 //! the process, as in Go.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::go::Goexit;
+/// What [`JoinHandle::join`](crate::JoinHandle::join) returns as the error of a goroutine that ended by [`goexit`](crate::goexit).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Goexit;
+
+impl fmt::Display for Goexit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the goroutine ended by goexit")
+    }
+}
+
+impl std::error::Error for Goexit {}
 
 /// What a panic in a goroutine does if nobody joins that goroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, Location, resume_unwind};
 use std::process::{ExitCode, Termination};
-use std::sync::Arc;
 
 use gort_core::ids::WaitReason;
 use gort_core::park;
@@ -11,7 +10,8 @@ use gort_core::rt;
 use gort_core::spawn::Origin;
 
 use crate::dump;
-use crate::go::{self, Goexit, Packet};
+use crate::go::{self, Belongs};
+use crate::panic_policy::Goexit;
 
 pub use crate::go::detached;
 
@@ -112,16 +112,13 @@ where
     T: Send + 'static,
 {
     start(options);
-    let packet = Arc::new(Packet::new(Some("main".into())));
+    let belongs = Belongs::Name("main".into());
     let stack = Some(options.main_stack.unwrap_or(rt::MAIN_STACK));
     let origin = Origin { pc: 0, at };
     // SAFETY: nothing is borrowed.
-    let started = unsafe { go::start(&packet, stack, origin, AssertUnwindSafe(main), || ()) };
-    if let Err(error) = started {
-        panic!("gort: the main goroutine can not be started: {error}");
-    }
-    packet.wait();
-    match packet.take().expect("the main goroutine has ended and left a result") {
+    let started = unsafe { go::start(belongs, stack, origin, AssertUnwindSafe(main), || ()) };
+    let (end, _id) = started.unwrap_or_else(|error| panic!("gort: the main goroutine can not be started: {error}"));
+    match end.join() {
         Ok(value) => value,
         Err(payload) if payload.is::<Goexit>() => wait_for_the_others(),
         Err(payload) => resume_unwind(payload),

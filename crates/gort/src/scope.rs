@@ -15,7 +15,7 @@ use gort_core::lock::Spin;
 use gort_core::park::{self, Sleeper};
 use gort_core::spawn::Origin;
 
-use crate::go::{self, Packet};
+use crate::go::{self, Belongs, JoinEnd, PanicKeeper};
 
 /// Runs `f`, which may start goroutines that borrow from outside of it, and returns when all of them have ended.
 ///
@@ -100,14 +100,13 @@ impl<'scope> Scope<'scope, '_> {
         T: Send + 'scope,
     {
         let shared = Arc::clone(&self.shared);
-        let keep = Arc::clone(&self.shared);
-        let packet = Arc::new(Packet::with_scope(Arc::new(move |payload| keep.keep_panic(payload))));
+        let belongs = Belongs::Scope(Arc::clone(&self.shared) as Arc<dyn PanicKeeper>);
         self.shared.state.lock().running += 1;
         // SAFETY: `scope` returns, or unwinds, only after `running` is back at zero, which is the last thing the
         // goroutine does; what it borrows lives for 'scope, which ends later.
-        let started = unsafe { go::start(&packet, None, origin, f, move || shared.one_ended()) };
+        let started = unsafe { go::start(belongs, None, origin, f, move || shared.one_ended()) };
         match started {
-            Ok(id) => ScopedJoinHandle { packet, id, scope: PhantomData },
+            Ok((end, id)) => ScopedJoinHandle { end, id, scope: PhantomData },
             Err(error) => {
                 self.shared.one_ended();
                 panic!("{error}")
@@ -138,7 +137,10 @@ impl Shared {
         }
     }
 
-    fn keep_panic(&self, payload: Box<dyn Any + Send>) {
+}
+
+impl PanicKeeper for Shared {
+    fn keep(&self, payload: Box<dyn Any + Send>) {
         let surplus = {
             let mut state = self.state.lock();
             match state.panic {
@@ -161,7 +163,7 @@ impl fmt::Debug for Scope<'_, '_> {
 
 /// A goroutine of a scope that can be joined before the scope ends.
 pub struct ScopedJoinHandle<'scope, T> {
-    packet: Arc<Packet<T>>,
+    end: JoinEnd<T>,
     id: GoroutineId,
     scope: PhantomData<&'scope ()>,
 }
@@ -172,13 +174,12 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// # Errors
     /// The payload of its panic, which is then not raised again by the scope; [`Goexit`](crate::Goexit) after `goexit`.
     pub fn join(self) -> Result<T> {
-        self.packet.wait();
-        self.packet.take().expect("a goroutine that has ended left a result")
+        self.end.join()
     }
 
     /// Whether the goroutine has ended.
     pub fn is_finished(&self) -> bool {
-        self.packet.is_done()
+        self.end.is_done()
     }
 
     /// Its id.

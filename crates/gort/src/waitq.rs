@@ -233,3 +233,71 @@ impl Wakes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> Node {
+        Node::new(park::current(), ptr::null_mut())
+    }
+
+    fn popped(queue: &mut WaitQueue) -> Option<*const Node> {
+        queue.pop().map(|node| node.as_ptr().cast_const())
+    }
+
+    #[test]
+    fn first_come_first_served() {
+        let (a, b, c) = (node(), node(), node());
+        let mut queue = WaitQueue::new();
+        // SAFETY: the nodes outlive their stay in the queue.
+        unsafe {
+            queue.push(&b);
+            queue.push(&c);
+            queue.push_front(&a);
+        }
+        assert_eq!(queue.peek().map(|first| first.as_ptr().cast_const()), Some(&raw const a));
+        for expected in [&a, &b, &c] {
+            assert_eq!(popped(&mut queue), Some(&raw const *expected));
+        }
+        assert!(queue.is_empty() && queue.pop().is_none());
+    }
+
+    #[test]
+    fn removal_anywhere() {
+        for removed in 0..3 {
+            let nodes = [node(), node(), node()];
+            let mut queue = WaitQueue::new();
+            // SAFETY: the nodes outlive their stay in the queue.
+            nodes.iter().for_each(|node| unsafe { queue.push(node) });
+            assert!(queue.remove(&nodes[removed]));
+            assert!(!queue.remove(&nodes[removed]), "once");
+            for (n, node) in nodes.iter().enumerate().filter(|(n, _)| *n != removed) {
+                assert_eq!(popped(&mut queue), Some(&raw const *node), "{n} after {removed} had gone");
+            }
+            assert!(queue.is_empty());
+        }
+    }
+
+    #[test]
+    fn one_claim_one_winner() {
+        let claim = Claim::new();
+        let sleeper = park::current();
+        let (a, b) = (
+            Node::with_claim(sleeper, &claim, 1, ptr::null_mut()),
+            Node::with_claim(sleeper, &claim, 2, ptr::null_mut()),
+        );
+        let (mut queue_a, mut queue_b) = (WaitQueue::new(), WaitQueue::new());
+        let plain = node();
+        // SAFETY: the nodes outlive their stay in the queues.
+        unsafe {
+            queue_a.push(&a);
+            queue_b.push(&b);
+            queue_b.push(&plain);
+        }
+        assert_eq!(popped(&mut queue_a), Some(&raw const a));
+        assert_eq!(claim.winner(), 1);
+        assert_eq!(popped(&mut queue_b), Some(&raw const plain), "the loser is passed over");
+        assert!(!queue_b.remove(&b), "and is in no queue any more");
+    }
+}

@@ -34,7 +34,6 @@ use corosensei::stack::StackPointer;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::ids::GoroutineId;
-use crate::runq::list::Linked;
 use status::StatusWord;
 
 /// What a goroutine tells the machine when it gives the processor back.
@@ -69,8 +68,6 @@ pub(crate) enum Age {
 /// A goroutine.
 #[repr(C, align(64))]
 pub(crate) struct G {
-    /// In the one list that has this `G`: the global queue, a free list, a batch between them.
-    link: Cell<*const G>,
     pub(crate) status: StatusWord,
     coroutine: UnsafeCell<Option<Coroutine<(), Command, (), StackRef>>>,
     yielder: Cell<*const Yielder<(), Command>>,
@@ -119,12 +116,6 @@ unsafe impl Sync for G {}
 // SAFETY: as above; that its frames may move between threads is the promise of `unsafe(migrate)`.
 unsafe impl Send for G {}
 
-impl Linked for G {
-    fn link(&self) -> &Cell<*const G> {
-        &self.link
-    }
-}
-
 /// The part of a stack below its `G`, as corosensei wants to see it.
 struct StackRef {
     base: StackPointer,
@@ -150,9 +141,18 @@ impl G {
     pub(crate) unsafe fn seat(at: NonNull<G>, low: usize, class: u8) {
         let word = |addr: usize| NonZeroUsize::new(addr).expect("a stack is not at address zero");
         let stack = StackRef { base: word(at.as_ptr().addr() & !15), limit: word(low) };
-        let high = stack.base.get();
-        let g = G {
-            link: Cell::new(ptr::null()),
+        let g = G::new(low, stack.base.get(), class);
+        // SAFETY: the caller gives the place. The coroutine borrows the `G` by address only; it is never moved.
+        unsafe {
+            at.write(g);
+            let this = at.as_ptr().cast_const();
+            *(*this).coroutine.get() = Some(Coroutine::with_stack(stack, move |yielder, ()| live(this, yielder)));
+        }
+    }
+
+    /// A free `G` that can not run yet: it has no coroutine.
+    fn new(low: usize, high: usize, class: u8) -> G {
+        G {
             status: StatusWord::new(),
             coroutine: UnsafeCell::new(None),
             yielder: Cell::new(ptr::null()),
@@ -174,13 +174,15 @@ impl G {
             class,
             age: Cell::new(Age::Young),
             idle_sp: Cell::new(high),
-        };
-        // SAFETY: the caller gives the place. The coroutine borrows the `G` by address only; it is never moved.
-        unsafe {
-            at.write(g);
-            let this = at.as_ptr().cast_const();
-            *(*this).coroutine.get() = Some(Coroutine::with_stack(stack, move |yielder, ()| live(this, yielder)));
         }
+    }
+
+    /// A runnable goroutine that nobody can run, for models of those who only queue it.
+    #[cfg(all(test, loom))]
+    pub(crate) fn inert() -> G {
+        let g = G::new(0, 0, 0);
+        g.status.transition_to_spawned();
+        g
     }
 
     /// Has the cache fetch what running `g` will touch first: the `G` and the frames below it. `g` may be null.
@@ -273,9 +275,18 @@ impl G {
 
     /// The first bytes of the name, or an empty string.
     pub(crate) fn name(&self) -> String {
-        let bytes: Vec<u8> = self.name.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
+        let bytes = self.name_bytes();
         let len = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
         String::from_utf8_lossy(&bytes[..len]).into_owned()
+    }
+
+    /// The same, filled up with zeros. Async-signal-safe.
+    pub(crate) fn name_bytes(&self) -> [u8; NAME_BYTES] {
+        let mut bytes = [0; NAME_BYTES];
+        for (chunk, word) in bytes.chunks_exact_mut(8).zip(&self.name) {
+            chunk.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        bytes
     }
 
     /// While the `G` is free: the part of its stack that nobody uses. Its coroutine waits in the frames above.

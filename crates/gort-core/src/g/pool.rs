@@ -6,9 +6,16 @@ use std::ptr::NonNull;
 
 use super::G;
 use crate::lock::Spin;
-use crate::runq::list::List;
 use crate::stack::class::{self, Class};
 use crate::stack::slab::{Plot, Plots, Slabs};
+use crate::sys::mem::{PageDeque, PageVec};
+
+/// A free `G`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Free(pub(crate) NonNull<G>);
+
+// SAFETY: a free `G` belongs to the list that it is in, and lists move between threads.
+unsafe impl Send for Free {}
 
 /// All stacks of the process.
 pub(crate) struct Pool {
@@ -17,7 +24,8 @@ pub(crate) struct Pool {
 
 struct ClassPool {
     slabs: Slabs,
-    free: Spin<List<G>>,
+    /// The warmest is at the back. Dense pointers: taking one does not touch the next.
+    free: Spin<PageDeque<Free>>,
 }
 
 impl Pool {
@@ -25,7 +33,7 @@ impl Pool {
         Pool {
             classes: std::array::from_fn(|class| ClassPool {
                 slabs: Slabs::new(class as Class),
-                free: Spin::new(List::new()),
+                free: Spin::default(),
             }),
         }
     }
@@ -33,7 +41,7 @@ impl Pool {
     /// A free `G` of the class, used before or new.
     pub(crate) fn take(&self, class: Class) -> io::Result<NonNull<G>> {
         let pool = &self.classes[usize::from(class)];
-        if let Some(g) = pool.free.lock().pop() {
+        if let Some(Free(g)) = pool.free.lock().pop_back() {
             return Ok(g);
         }
         let plot = pool.slabs.take(1)?.next().expect("at least one plot was taken");
@@ -45,20 +53,12 @@ impl Pool {
         self.classes[usize::from(class)].slabs.take(count)
     }
 
-    /// Puts many back, all of one class.
-    pub(crate) fn put_all(&self, mut list: List<G>) {
-        if let Some(first) = list.first() {
-            // Behind those that were put back one by one meanwhile, which are warmer.
-            self.classes[usize::from(first.class)].free.lock().append(&mut list);
-        }
-    }
-
     /// Moves up to `count` free ones to `to`.
-    pub(crate) fn refill(&self, class: Class, count: usize, to: &mut List<G>) {
+    pub(crate) fn refill(&self, class: Class, count: usize, to: &mut PageVec<Free>) {
         let mut free = self.classes[usize::from(class)].free.lock();
         for _ in 0..count {
-            let Some(g) = free.pop() else { break };
-            to.push_front(g);
+            let Some(g) = free.pop_back() else { break };
+            to.push(g);
         }
     }
 
@@ -66,7 +66,18 @@ impl Pool {
     pub(crate) fn put(&self, g: NonNull<G>) {
         // SAFETY: `G`s are never freed.
         let class = unsafe { g.as_ref() }.class;
-        self.classes[usize::from(class)].free.lock().push_front(g);
+        self.classes[usize::from(class)].free.lock().push_back(Free(g));
+    }
+
+    /// Puts the first `count` of `from` back, which are all of this class.
+    pub(crate) fn put_many(&self, class: Class, from: &mut PageVec<Free>, count: usize) {
+        let mut free = self.classes[usize::from(class)].free.lock();
+        from.drain_front(count, |g| free.push_back(g));
+    }
+
+    /// Takes the one that has been free the longest.
+    pub(crate) fn take_coldest(&self, class: Class) -> Option<NonNull<G>> {
+        self.classes[usize::from(class)].free.lock().pop_front().map(|Free(g)| g)
     }
 
     /// Every `G` there is, in use or not. One that is just being made may be missing or look idle.

@@ -126,3 +126,62 @@ impl Snapshot {
         WaitReason::from_u8((self.0 >> REASON_SHIFT) as u8)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life() {
+        let word = StatusWord::new();
+        assert_eq!(word.load().status(), Status::Idle);
+        word.transition_to_spawned();
+        assert_eq!(word.load().status(), Status::Runnable);
+        word.transition_to_running();
+        word.transition_to_waiting(WaitReason::ChanReceive);
+        assert_eq!((word.load().status(), word.load().reason()), (Status::Waiting, WaitReason::ChanReceive));
+        word.transition_to_ready();
+        assert_eq!((word.load().status(), word.load().reason()), (Status::Runnable, WaitReason::None));
+        word.transition_to_running();
+        word.transition_to_yielded();
+        word.transition_to_running();
+        word.transition_to_idle();
+        assert_eq!(word.load().status(), Status::Idle);
+    }
+
+    #[test]
+    fn the_same_state_again_is_another_reading() {
+        let word = StatusWord::new();
+        word.transition_to_spawned();
+        word.transition_to_running();
+        word.transition_to_waiting(WaitReason::Sleep);
+        let before = word.load();
+        assert!(word.unchanged_since(before));
+        word.transition_to_ready();
+        word.transition_to_running();
+        word.transition_to_waiting(WaitReason::Sleep);
+        assert!(!word.unchanged_since(before));
+        assert_eq!(word.load().status(), before.status());
+    }
+
+    #[test]
+    fn the_count_of_changes_leaves_state_and_reason_alone_when_it_wraps() {
+        let word = StatusWord(AtomicU64::new(!(COUNT_UNIT - 1) | Status::Runnable as u64));
+        word.transition_to_running();
+        word.transition_to_waiting(WaitReason::Select);
+        assert_eq!((word.load().status(), word.load().reason()), (Status::Waiting, WaitReason::Select));
+    }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    #[should_panic(expected = "on the way to Runnable")]
+    fn a_goroutine_that_runs_can_not_be_readied() {
+        let word = StatusWord::new();
+        word.transition_to_spawned();
+        word.transition_to_running();
+        word.transition_to_ready();
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models;

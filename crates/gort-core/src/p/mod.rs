@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::env::{self, Rng};
 use crate::g::G;
-use crate::g::pool::{self, Pool};
-use crate::runq::list::List;
+use crate::g::pool::{self, Free, Pool};
 use crate::runq::ring::LocalQueue;
 use crate::stack::class::Class;
 use crate::stack::slab::Plots;
+use crate::sys::mem::PageVec;
 use crate::timers::Timers;
 
 /// A processor. Aligned to two cache lines: the prefetcher fetches pairs.
@@ -34,7 +34,7 @@ pub(crate) struct P {
     pub(crate) rng: Rng,
     /// Timers became earlier without anybody else having been told.
     pub(crate) timers_unannounced: Cell<bool>,
-    free: UnsafeCell<List<G>>,
+    free: UnsafeCell<PageVec<Free>>,
     plots: Cell<Plots>,
     ids: Cell<(u64, u64)>,
     /// The machine that is being made for it is already counted as searching.
@@ -122,7 +122,7 @@ impl WakePolicy {
 
 impl P {
     /// Free goroutines that a processor keeps; above it gives half back.
-    const FREE_MAX: usize = 64;
+    const FREE_MAX: usize = 256;
     const IDS_BATCH: u64 = 16;
     const PLOTS_BATCH: usize = 16;
 
@@ -138,7 +138,7 @@ impl P {
             eager: WakePolicy::default(),
             rng: Rng::new(seed),
             timers_unannounced: Cell::new(false),
-            free: UnsafeCell::new(List::new()),
+            free: UnsafeCell::new(PageVec::new()),
             plots: Cell::new(Plots::none()),
             ids: Cell::new((0, 0)),
             starts_spinning: Cell::new(false),
@@ -165,8 +165,14 @@ impl P {
     #[inline]
     pub(crate) fn take_g(&self, pool: &Pool, class: Class) -> io::Result<NonNull<G>> {
         // SAFETY: the owner alone touches the list, and this borrow ends here.
-        match unsafe { &mut *self.free.get() }.pop() {
-            Some(g) => Ok(g),
+        let free = unsafe { &mut *self.free.get() };
+        match free.pop() {
+            Some(Free(g)) => {
+                if let Some(Free(ahead)) = free.len().checked_sub(2).map(|at| free[at]) {
+                    G::prefetch(ahead.as_ptr());
+                }
+                Ok(g)
+            }
             None => self.take_g_slow(pool, class),
         }
     }
@@ -176,7 +182,7 @@ impl P {
         // SAFETY: as in `take_g`; `refill` does not call back.
         let free = unsafe { &mut *self.free.get() };
         pool.refill(class, Self::FREE_MAX / 2, free);
-        if let Some(g) = free.pop() {
+        if let Some(Free(g)) = free.pop() {
             return Ok(g);
         }
         let mut plots = self.plots.get();
@@ -193,25 +199,13 @@ impl P {
 
     /// Owner: keeps a `G` of the default class whose goroutine has ended.
     #[inline]
-    pub(crate) fn put_g(&self, pool: &Pool, g: NonNull<G>) {
+    pub(crate) fn put_g(&self, pool: &Pool, class: Class, g: NonNull<G>) {
         // SAFETY: as in `take_g`.
         let free = unsafe { &mut *self.free.get() };
-        free.push_front(g);
+        free.push(Free(g));
         if free.len() >= Self::FREE_MAX {
-            self.spill(pool);
+            // The warmest half stays.
+            pool.put_many(class, free, Self::FREE_MAX / 2);
         }
-    }
-
-    #[cold]
-    fn spill(&self, pool: &Pool) {
-        // SAFETY: as in `take_g`.
-        let free = unsafe { &mut *self.free.get() };
-        // The warmest half stays.
-        let mut keep = List::new();
-        for _ in 0..Self::FREE_MAX / 2 {
-            keep.push(free.pop().expect("the list is full"));
-        }
-        let rest = std::mem::replace(free, keep);
-        pool.put_all(rest);
     }
 }

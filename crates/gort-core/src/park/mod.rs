@@ -132,6 +132,17 @@ pub fn ready(sleeper: Sleeper) {
     }
 }
 
+/// As [`ready`], but the goroutine goes behind all others that wait for the caller's processor, instead of before them:
+/// for one that will most likely have to wait again until they have run, such as the parent of many that end.
+#[inline]
+pub fn ready_last(sleeper: Sleeper) {
+    match sleeper.tag() {
+        // SAFETY: as in `ready`.
+        TAG_GOROUTINE => submit::ready_last(unsafe { &*sleeper.untagged::<G>() }),
+        _ => ready(sleeper),
+    }
+}
+
 /// Lets others run: Go's `Gosched`. On a plain OS thread it yields the thread.
 #[inline]
 pub fn yield_now() {

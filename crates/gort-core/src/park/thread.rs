@@ -11,7 +11,7 @@
 use std::cell::Cell;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::AtomicIsize;
 
 use super::{Sleeper, TAG_THREAD};
 use crate::claim::Claim;
@@ -40,8 +40,9 @@ pub struct External {
 
 /// OS threads that sleep here without a deadline: only a wake-up from inside the program can get them going again, which
 /// is what the deadlock detector wants to know. The waker takes its sleeper off the count, so that a thread which has
-/// been woken, but was not given a CPU yet, does not count as asleep.
-pub(crate) static PARKED_FOR_EVER: AtomicUsize = AtomicUsize::new(0);
+/// been woken, but was not given a CPU yet, does not count as asleep. A thread counts itself only after it has said that
+/// it sleeps: a waker may be faster, so for a moment the count can be too low, even negative. It is never too high.
+pub(crate) static PARKED_FOR_EVER: AtomicIsize = AtomicIsize::new(0);
 
 static POOL: Mutex<Vec<&'static Parker>> = Mutex::new(Vec::new());
 
@@ -157,12 +158,9 @@ impl Parker {
 
     /// Marks the thread as asleep, unless the notification has come already.
     fn fall_asleep(&self, asleep: u32) {
-        if asleep == FOR_EVER {
-            PARKED_FOR_EVER.fetch_add(1, Ordering::Relaxed);
-        }
         let marked = self.0.compare_exchange(EMPTY, asleep, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if !marked && asleep == FOR_EVER {
-            PARKED_FOR_EVER.fetch_sub(1, Ordering::Relaxed);
+        if marked && asleep == FOR_EVER {
+            PARKED_FOR_EVER.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -3,15 +3,15 @@
 //! machine searches a little longer before it sleeps, since being woken costs more than looking.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{Ordering, fence};
 
-use super::Runtime;
+use super::{Queued, Runtime};
 use super::keeper::Watch;
 use crate::env::Moment;
 use crate::g::G;
 use crate::g::start::{self, Origin};
 use crate::m::M;
 use crate::p::P;
+use crate::sys::atomic::{Ordering, fence};
 use crate::timers::{Action, Node, Timers};
 
 /// Every how many looks the global queue comes first, and every how many the ring goes before the next slot: Go's
@@ -20,8 +20,8 @@ const FAIR_TICKS: u32 = 61;
 const RING_FIRST: u32 = 30;
 
 /// Rounds over all other processors before a searching machine gives up, and pauses after each: about 20 us in all.
-const ROUNDS: u32 = 32;
-const PAUSES: u32 = 40;
+const ROUNDS: u32 = if cfg!(loom) { 1 } else { 32 };
+const PAUSES: u32 = if cfg!(loom) { 0 } else { 40 };
 /// From this round on, timers and `next` slots of others are taken too.
 const DEEP_ROUND: u32 = 2;
 
@@ -122,15 +122,15 @@ impl Runtime {
         let len = shared.global.len();
         let share = len / self.procs.load(Ordering::Relaxed).max(1) as usize + 1;
         let count = share.min(crate::runq::ring::CAPACITY / 2).min(max);
-        let first = shared.global.pop();
+        let first = shared.global.pop_front().map(|Queued(g)| g);
         for _ in 1..count {
-            let Some(g) = shared.global.pop() else { break };
+            let Some(Queued(g)) = shared.global.pop_front() else { break };
             if let Err(g) = p.queue.push(g) {
-                shared.global.push_front(g);
+                shared.global.push_front(Queued(g));
                 break;
             }
         }
-        self.global_len.store(shared.global.len(), Ordering::Relaxed);
+        self.publish_global(&shared);
         first
     }
 

@@ -7,7 +7,7 @@
 
 use crate::env::Moment;
 use crate::m::note::Note;
-use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicU64, Ordering, fence};
 
 /// The place of the keeper.
 #[derive(Debug)]
@@ -40,7 +40,10 @@ impl Keeper {
             return false;
         }
         self.note.sleep(Some(deadline));
-        self.until.store(0, Ordering::SeqCst);
+        self.until.store(0, Ordering::Relaxed);
+        // Full barrier: we are seen to be gone before we look for an idle processor. Pairs with the one after which a
+        // machine that has made its processor idle looks for a keeper.
+        fence(Ordering::SeqCst);
         true
     }
 

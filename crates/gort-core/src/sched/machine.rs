@@ -91,7 +91,7 @@ impl Runtime {
         }
         match m.p() {
             Some(p) if g.class == self.default_class => {
-                p.put_g(&self.pool, NonNull::from(g));
+                p.put_g(&self.pool, self.default_class, NonNull::from(g));
                 p.stats.ended.up();
             }
             _ => {

@@ -29,6 +29,8 @@
 pub(crate) mod find;
 pub(crate) mod keeper;
 pub(crate) mod machine;
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod procs;
 pub(crate) mod search;
 pub(crate) mod submit;
@@ -36,7 +38,7 @@ pub(crate) mod threads;
 
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
 use crate::env::Moment;
 use crate::g::G;
@@ -45,13 +47,14 @@ use crate::lock::Spin;
 use crate::m::M;
 use crate::m::note::Note;
 use crate::p::P;
-use crate::runq::list::List;
 use crate::stack::class::Class;
+use crate::sys::mem::PageDeque;
+use crate::sys::atomic::{AtomicUsize, Ordering, fence};
 use keeper::Keeper;
 use search::Searchers;
 
 /// More processors than this are not made; Go accepts more, without a use for them.
-pub(crate) const MAX_PROCS: usize = 1024;
+pub(crate) const MAX_PROCS: usize = if cfg!(loom) { 4 } else { 1024 };
 
 /// The runtime: everything the scheduler knows. A value, made once by [`rt`](crate::rt).
 pub(crate) struct Runtime {
@@ -81,10 +84,17 @@ pub(crate) struct Runtime {
     pub(crate) monitor: Monitor,
 }
 
+/// A goroutine in the global queue.
+#[derive(Clone, Copy)]
+pub(crate) struct Queued(pub(crate) NonNull<G>);
+
+// SAFETY: a queued goroutine belongs to the queue, which any thread may lock.
+unsafe impl Send for Queued {}
+
 /// What the lock of the scheduler guards.
 #[derive(Default)]
 pub(crate) struct Shared {
-    pub(crate) global: List<G>,
+    pub(crate) global: PageDeque<Queued>,
     idle_ps: Option<&'static P>,
     idle_ms: Option<&'static M>,
     idle_m_count: u32,
@@ -187,6 +197,11 @@ impl Runtime {
     pub(crate) fn created(&self) -> u64 {
         let by_ps: u64 = self.all_ps().map(|p| p.stats.created.get()).sum();
         by_ps + self.created_elsewhere.load(Ordering::Relaxed)
+    }
+
+    /// How often a goroutine was run: the same number twice says that none ran in between.
+    pub(crate) fn ran(&self) -> u64 {
+        self.all_ps().map(|p| u64::from(p.tick.load(Ordering::Relaxed))).sum()
     }
 
     /// When the first of all timers is due.

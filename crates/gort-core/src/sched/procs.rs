@@ -8,10 +8,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{MAX_PROCS, Runtime, Shared};
+use super::{MAX_PROCS, Queued, Runtime, Shared};
 use crate::m::M;
 use crate::p::P;
-use crate::runq::list::List;
 
 impl Runtime {
     /// Sets the number of processors (at least 1, at most [`MAX_PROCS`]); returns the old one. User context: allocates.
@@ -21,18 +20,13 @@ impl Runtime {
         let old = {
             let _one_at_a_time = self.changing_procs.lock();
             let old = self.procs.load(Ordering::Relaxed);
-            let mut removed = List::new();
-            {
-                let mut shared = self.shared.lock();
-                self.procs.store(wanted, Ordering::Relaxed);
-                for p in self.all_ps() {
-                    self.set_wanted(&mut shared, p, p.id < wanted);
-                }
-                if wanted < old {
-                    self.drop_idle_retired(&mut shared, &mut removed);
-                }
-                shared.global.append(&mut removed);
-                self.global_len.store(shared.global.len(), Ordering::Relaxed);
+            let mut shared = self.shared.lock();
+            self.procs.store(wanted, Ordering::Relaxed);
+            for p in self.all_ps() {
+                self.set_wanted(&mut shared, p, p.id < wanted);
+            }
+            if wanted < old {
+                self.drop_idle_retired(&mut shared);
             }
             old
         };
@@ -70,11 +64,11 @@ impl Runtime {
     }
 
     /// Takes retired processors out of the idle list.
-    fn drop_idle_retired(&self, shared: &mut Shared, removed: &mut List<crate::g::G>) {
+    fn drop_idle_retired(&self, shared: &mut Shared) {
         let mut keep: Option<&'static P> = None;
         while let Some(p) = self.take_idle_p_locked(shared) {
             if p.retired.load(Ordering::Relaxed) {
-                self.empty(p, removed);
+                self.empty(shared, p);
                 p.out.store(true, Ordering::Relaxed);
             } else {
                 p.idle_next.set(keep.replace(p));
@@ -88,18 +82,15 @@ impl Runtime {
 
     /// The owner of `p` gives up a retired processor.
     pub(crate) fn retire(&self, p: &'static P) {
-        let mut work = List::new();
         {
             let mut shared = self.shared.lock();
             if !p.retired.load(Ordering::Relaxed) {
                 // Wanted again, meanwhile.
                 self.put_idle_p(&mut shared, p);
             } else {
-                self.empty(p, &mut work);
+                self.empty(&mut shared, p);
                 p.out.store(true, Ordering::Relaxed);
             }
-            shared.global.append(&mut work);
-            self.global_len.store(shared.global.len(), Ordering::Relaxed);
         }
         // Its work, and its timers, are for others to see to now.
         self.wake_p();
@@ -123,13 +114,11 @@ impl Runtime {
     }
 
     /// Takes all work and all timers off a processor that nobody owns.
-    fn empty(&self, p: &'static P, work: &mut List<crate::g::G>) {
-        if let Some(g) = p.queue.take_next() {
-            work.push(g);
+    fn empty(&self, shared: &mut Shared, p: &'static P) {
+        while let Some(g) = p.queue.take_next().or_else(|| p.queue.pop()) {
+            shared.global.push_back(Queued(g));
         }
-        while let Some(g) = p.queue.pop() {
-            work.push(g);
-        }
+        self.publish_global(shared);
         let first = self.p_at(0);
         debug_assert_ne!(p.id, first.id, "the first processor is never retired");
         p.timers.move_all_to(&first.timers);

@@ -1,20 +1,33 @@
 //! How a goroutine gets into a queue, and whom that wakes.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{Ordering, fence};
 
-use super::{Runtime, the_runtime};
+use super::{Queued, Runtime, Shared, the_runtime};
 use crate::env::Moment;
 use crate::g::G;
 use crate::m::M;
 use crate::p::P;
-use crate::runq::list::List;
+use crate::sys::atomic::{Ordering, fence};
 
 /// Makes a parked goroutine runnable. The caller holds the right to (it is the one `ready` of that park).
 #[inline]
 pub(crate) fn ready(g: &'static G) {
     g.status.transition_to_ready();
     the_runtime().submit(NonNull::from(g));
+}
+
+/// As [`ready`], but behind everything that is queued already.
+#[inline]
+pub(crate) fn ready_last(g: &'static G) {
+    g.status.transition_to_ready();
+    let (rt, g) = (the_runtime(), NonNull::from(g));
+    match M::current().and_then(M::p) {
+        Some(p) => {
+            rt.put_ring(p, g);
+            rt.wake_p();
+        }
+        None => rt.put_global(g),
+    }
 }
 
 impl Runtime {
@@ -56,26 +69,24 @@ impl Runtime {
     /// The ring is full: half of it, and `g`, go to the global queue in one batch.
     #[cold]
     fn overflow(&self, p: &'static P, g: NonNull<G>) {
-        let mut batch = List::new();
-        p.queue.take_half(|item| batch.push(item));
-        batch.push(g);
-        self.put_global_batch(&mut batch);
+        let mut shared = self.shared.lock();
+        p.queue.take_half(|item| shared.global.push_back(Queued(item)));
+        shared.global.push_back(Queued(g));
+        self.publish_global(&shared);
     }
 
     /// Queues `g` globally, and wakes a machine for it if need be.
     pub(crate) fn put_global(&self, g: NonNull<G>) {
         {
             let mut shared = self.shared.lock();
-            shared.global.push(g);
-            self.global_len.store(shared.global.len(), Ordering::Relaxed);
+            shared.global.push_back(Queued(g));
+            self.publish_global(&shared);
         }
         self.wake_p();
     }
 
-    /// Queues many globally; the caller sees to wake-ups.
-    pub(crate) fn put_global_batch(&self, batch: &mut List<G>) {
-        let mut shared = self.shared.lock();
-        shared.global.append(batch);
+    /// Under the lock: makes the length known to those who look without it.
+    pub(crate) fn publish_global(&self, shared: &Shared) {
         self.global_len.store(shared.global.len(), Ordering::Relaxed);
     }
 
@@ -86,8 +97,8 @@ impl Runtime {
         let alone = p.queue.is_empty();
         if self.global_len.load(Ordering::Relaxed) != 0 {
             let mut shared = self.shared.lock();
-            shared.global.push(g);
-            self.global_len.store(shared.global.len(), Ordering::Relaxed);
+            shared.global.push_back(Queued(g));
+            self.publish_global(&shared);
         } else {
             self.put_ring(p, g);
         }

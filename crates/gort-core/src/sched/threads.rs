@@ -67,6 +67,17 @@ impl Threads {
         self.note.wake();
     }
 
+    /// A model's helper: waits for the next processor that needs a machine.
+    #[cfg(all(test, loom))]
+    pub(super) fn wait_for_request(&self) -> &'static P {
+        loop {
+            if let Some(p) = self.next_request() {
+                return p;
+            }
+            self.note.sleep(None);
+        }
+    }
+
     fn next_request(&self) -> Option<&'static P> {
         let mut lists = self.lists.lock();
         let p = lists.wanting?;

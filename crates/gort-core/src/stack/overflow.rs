@@ -17,9 +17,24 @@ use super::overflow_text::Overflow;
 
 const SIGNAL_STACK_BYTES: usize = 64 * 1024;
 
-/// The goroutine that the calling thread runs, if it runs one: its id, and the stack it is on, without the guard.
-/// Async-signal-safe.
-pub(crate) type Suspect = fn() -> Option<(u64, Range<usize>)>;
+/// The goroutine that the calling thread runs, if it runs one. Async-signal-safe.
+pub(crate) type Suspect = fn() -> Option<Suspected>;
+
+/// A goroutine that may have used up its stack.
+pub(crate) struct Suspected {
+    pub(crate) id: u64,
+    /// The first bytes of its name, filled up with zeros.
+    pub(crate) name: [u8; 24],
+    /// The stack it is on, without the guard.
+    pub(crate) stack: Range<usize>,
+}
+
+impl Suspected {
+    fn name(&self) -> Option<&str> {
+        let len = self.name.iter().position(|&byte| byte == 0).unwrap_or(self.name.len());
+        std::str::from_utf8(self.name.get(..len)?).ok().filter(|name| !name.is_empty())
+    }
+}
 
 struct Before {
     segv: libc::sigaction,
@@ -65,11 +80,12 @@ fn set_ours(signal: libc::c_int) -> io::Result<()> {
 unsafe extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid siginfo, and for these signals it holds the address.
     let at = unsafe { (*info).si_addr() }.addr();
-    if let Some((goroutine, stack)) = SUSPECT.get().and_then(|suspect| suspect())
-        && (stack.start - GUARD_BYTES..stack.start).contains(&at)
+    if let Some(suspected) = SUSPECT.get().and_then(|suspect| suspect())
+        && (suspected.stack.start - GUARD_BYTES..suspected.stack.start).contains(&at)
     {
         let (pc, sp) = registers(context).unwrap_or((0, at));
-        Overflow { goroutine, name: None, pc, sp, stack }.report();
+        let stack = suspected.stack.clone();
+        Overflow { goroutine: suspected.id, name: suspected.name(), pc, sp, stack }.report();
         // SAFETY: ends the process without running anything of the program, which can not go on.
         unsafe { libc::_exit(2) }
     }

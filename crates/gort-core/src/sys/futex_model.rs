@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use loom::sync::{Condvar, Mutex, MutexGuard};
 
-use crate::env::{self, Moment};
+use crate::env::Moment;
 use crate::sys::atomic::{AtomicU32, Ordering};
 
 struct Sleeper {
@@ -21,11 +21,20 @@ struct Sleeper {
     bed: Arc<Condvar>,
 }
 
-loom::lazy_static! {
-    static ref KERNEL: Mutex<Vec<Sleeper>> = Mutex::new(Vec::new());
+#[derive(Default)]
+struct Kernel {
+    sleepers: Vec<Sleeper>,
+    ended: bool,
 }
 
-fn kernel() -> MutexGuard<'static, Vec<Sleeper>> {
+/// What a sleeping thread unwinds with when the model has ended.
+pub(crate) struct Ended;
+
+loom::lazy_static! {
+    static ref KERNEL: Mutex<Kernel> = Mutex::new(Kernel::default());
+}
+
+fn kernel() -> MutexGuard<'static, Kernel> {
     KERNEL.lock().expect("no thread of a model panics in here")
 }
 
@@ -33,39 +42,40 @@ fn kernel() -> MutexGuard<'static, Vec<Sleeper>> {
 /// lost ones.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Moment>) {
     let deadline = deadline.unwrap_or(Moment::NEVER);
-    let mut sleepers = kernel();
-    if word.load(Ordering::Relaxed) != expected || deadline <= Moment::now() {
-        return;
+    let mut kernel = kernel();
+    if word.load(Ordering::Relaxed) == expected && Moment::now() < deadline && !kernel.ended {
+        let bed = Arc::new(Condvar::new());
+        kernel.sleepers.push(Sleeper { word: std::ptr::from_ref(word).addr(), deadline, bed: bed.clone() });
+        while kernel.sleepers.iter().any(|sleeper| Arc::ptr_eq(&sleeper.bed, &bed)) {
+            kernel = bed.wait(kernel).expect("no thread of a model panics in here");
+        }
     }
-    let bed = Arc::new(Condvar::new());
-    sleepers.push(Sleeper { word: address(word), deadline, bed: bed.clone() });
-    while sleepers.iter().any(|sleeper| Arc::ptr_eq(&sleeper.bed, &bed)) {
-        sleepers = bed.wait(sleepers).expect("no thread of a model panics in here");
+    let ended = kernel.ended;
+    drop(kernel);
+    if ended {
+        std::panic::resume_unwind(Box::new(Ended));
     }
 }
 
 /// Wakes at most `count` threads that sleep on `word`.
 pub(crate) fn wake(word: *const AtomicU32, count: u32) {
-    let mut sleepers = kernel();
+    let sleepers = &mut kernel().sleepers;
     for _ in 0..count {
-        let Some(at) = sleepers.iter().position(|sleeper| sleeper.word == address(word)) else { break };
+        let Some(at) = sleepers.iter().position(|sleeper| sleeper.word == word.addr()) else { break };
         sleepers.remove(at).bed.notify_one();
     }
 }
 
 /// It is `now`: whoever sleeps until then wakes.
 pub(crate) fn time_passes(now: Moment) {
-    let mut sleepers = kernel();
-    env::model::set_now(now);
-    sleepers.retain(|sleeper| {
-        let sleeps_on = now < sleeper.deadline;
-        if !sleeps_on {
-            sleeper.bed.notify_one();
-        }
-        sleeps_on
-    });
+    let mut kernel = kernel();
+    crate::env::model::set_now(now);
+    kernel.sleepers.extract_if(.., |sleeper| sleeper.deadline <= now).for_each(|sleeper| sleeper.bed.notify_one());
 }
 
-fn address(word: *const AtomicU32) -> usize {
-    word.addr()
+/// The model has seen what it wanted to see: whoever sleeps, or is about to, unwinds with [`Ended`].
+pub(crate) fn end() {
+    let mut kernel = kernel();
+    kernel.ended = true;
+    kernel.sleepers.drain(..).for_each(|sleeper| sleeper.bed.notify_one());
 }

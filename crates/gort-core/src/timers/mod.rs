@@ -394,3 +394,6 @@ mod tests {
         assert_eq!(b.earliest(), Moment::NEVER);
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

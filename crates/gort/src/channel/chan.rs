@@ -727,8 +727,7 @@ impl<T> Chan<T> {
 
     /// Takes back a value that had been handed to a receiver which no longer wants it. It is received before all others.
     pub(super) fn give_back(&self, value: T) {
-        let mut returned =
-            Box::new(Returned { next: ptr::null_mut(), value: MaybeUninit::new(value) });
+        let mut returned = Box::new(Returned { next: ptr::null_mut(), value: MaybeUninit::new(value) });
         let mut owed = Owed::new();
         self.lock.lock();
         // SAFETY: the lock is held until the lines that give it back.

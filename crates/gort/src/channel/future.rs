@@ -259,41 +259,38 @@ impl<T> Future for RecvFuture<'_, T> {
 /// # Safety
 /// `wait` is pinned, and it is the wait of a future that receives from `chan`.
 unsafe fn poll_recv<T>(chan: &Chan<T>, wait: *mut Wait<T>, waker: &Waker) -> Poll<Result<T, RecvError>> {
-    loop {
-        // SAFETY: queued or not as the branches say; `take` writes the slot if it answers `Got`.
-        unsafe {
-            if (*wait).queued {
-                match Wait::poll(wait, waker) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(true) => return Poll::Ready(Ok((*wait).slot.assume_init_read())),
-                    Poll::Ready(false) => {}
-                }
+    // SAFETY: queued or not as the branches say; a waker that says `ok` has written the slot, and so has `take` if it
+    // answers `Got`.
+    unsafe {
+        if (*wait).queued {
+            match Wait::poll(wait, waker) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(true) => return Poll::Ready(Ok((*wait).slot.assume_init_read())),
+                Poll::Ready(false) => {}
             }
-            let node = Wait::prepare(wait, waker);
-            let mut owed = Owed::new();
-            let lock = chan.lock_word();
-            lock.lock();
-            let took = chan.take((*wait).slot.as_mut_ptr(), &mut owed);
-            match took {
-                Take::Empty => {
-                    chan.enqueue_in(Side::Recv, &*node);
-                    lock.unlock();
-                    return Poll::Pending;
-                }
-                Take::Promised(sender) => {
-                    // As in `meet`, but nobody parks: the select finds our node, which is in no queue.
-                    lock.unlock();
-                    give_record(sender, node);
-                    return Poll::Pending;
-                }
-                Take::Got | Take::Ended => {}
-            }
-            lock.unlock();
-            (*wait).queued = false;
-            owed.pay();
-            let value = matches!(took, Take::Got).then(|| (*wait).slot.assume_init_read());
-            return Poll::Ready(value.ok_or(RecvError));
         }
+        let node = Wait::prepare(wait, waker);
+        let mut owed = Owed::new();
+        let lock = chan.lock_word();
+        lock.lock();
+        let took = chan.take((*wait).slot.as_mut_ptr(), &mut owed);
+        if matches!(took, Take::Empty) {
+            chan.enqueue_in(Side::Recv, &*node);
+        }
+        lock.unlock();
+        owed.pay();
+        match took {
+            Take::Empty => return Poll::Pending,
+            Take::Promised(sender) => {
+                // As in `meet`, but nobody parks: the select finds our node, which is in no queue.
+                give_record(sender, node);
+                return Poll::Pending;
+            }
+            Take::Got | Take::Ended => {}
+        }
+        (*wait).queued = false;
+        let value = matches!(took, Take::Got).then(|| (*wait).slot.assume_init_read());
+        Poll::Ready(value.ok_or(RecvError))
     }
 }
 

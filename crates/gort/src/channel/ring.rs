@@ -88,7 +88,8 @@ impl<T> Spare<T> {
 
     /// The memory and how it was allocated, for whoever frees it.
     pub(super) fn into_raw(self) -> (NonNull<u8>, Layout) {
-        let layout = Block::<T>::layout(Block::<T>::GROWING_SLOTS).expect("it was allocated with this layout");
+        let layout =
+            Block::<T>::layout(Block::<T>::GROWING_SLOTS).expect("it was allocated with this layout");
         let block = self.0.cast();
         mem::forget(self);
         (block, layout)
@@ -97,7 +98,8 @@ impl<T> Spare<T> {
 
 impl<T> Drop for Spare<T> {
     fn drop(&mut self) {
-        let layout = Block::<T>::layout(Block::<T>::GROWING_SLOTS).expect("it was allocated with this layout");
+        let layout =
+            Block::<T>::layout(Block::<T>::GROWING_SLOTS).expect("it was allocated with this layout");
         // SAFETY: allocated by `Spare::new` with this layout, and nobody else has it.
         unsafe { alloc::dealloc(self.0.as_ptr().cast(), layout) };
     }
@@ -121,7 +123,15 @@ impl<T> Ring<T> {
     }
 
     fn with(block: *mut Block<T>, end: usize, at: usize, growing: bool) -> Ring<T> {
-        Ring { head_block: block, tail_block: block, head: at, tail: at, end, growing, spare: ptr::null_mut() }
+        Ring {
+            head_block: block,
+            tail_block: block,
+            head: at,
+            tail: at,
+            end,
+            growing,
+            spare: ptr::null_mut(),
+        }
     }
 
     /// Whether a push must be preceded by [`Ring::give_block`].

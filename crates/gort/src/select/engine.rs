@@ -54,7 +54,13 @@ impl<'a> Arm<'a> {
     /// A send.
     #[inline]
     pub fn send<T>(tx: &'a Sender<T>) -> Arm<'a> {
-        Arm { case: tx, channel: tx.id(), lock: tx.lock_word(), payload: Layout::new::<()>(), receives: false }
+        Arm {
+            case: tx,
+            channel: tx.id(),
+            lock: tx.lock_word(),
+            payload: Layout::new::<()>(),
+            receives: false,
+        }
     }
 
     #[inline]
@@ -231,7 +237,8 @@ pub(super) fn await_ready(arms: &[Arm<'_>], scratch: Scratch<'_>, terms: Terms) 
             order::draw(polls, at);
         }
     }
-    let ready = || polls.iter().map(|&index| usize::from(index)).find(|&index| arms[index].case().may_begin());
+    let ready =
+        || polls.iter().map(|&index| usize::from(index)).find(|&index| arms[index].case().may_begin());
     if !terms.biased
         && let Some(index) = ready()
     {
@@ -313,9 +320,10 @@ impl Locks<'_> {
 
 /// A layout into which each case's payload fits.
 fn widest(arms: &[Arm<'_>]) -> Layout {
-    let (size, align) = arms.iter().map(|arm| arm.payload()).fold((0, 1), |(size, align), layout| {
-        (layout.size().max(size), layout.align().max(align))
-    });
+    let (size, align) = arms
+        .iter()
+        .map(|arm| arm.payload())
+        .fold((0, 1), |(size, align), layout| (layout.size().max(size), layout.align().max(align)));
     Layout::from_size_align(size, align).expect("a select's values are in range")
 }
 

@@ -28,10 +28,9 @@ use crate::channel::{
 use crate::waitq::Node;
 use engine::{MAX_CASES, Scratch, Terms};
 
-
 pub use chosen::{Chosen, SelectedOperation};
-pub use payload::Payload;
 pub use engine::Arm;
+pub use payload::Payload;
 
 /// A select over a list of operations that is made at run time.
 ///
@@ -176,7 +175,10 @@ impl<'a> Select<'a> {
     ///
     /// # Errors
     /// If the time is up.
-    pub fn select_deadline(&mut self, deadline: Instant) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+    pub fn select_deadline(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
         self.choose(Moment::from(deadline)).ok_or(SelectTimeoutError)
     }
 

@@ -84,8 +84,14 @@ mod tests {
         let (tx, rx) = bounded::<u8>(1);
         let (tx2, rx2) = bounded::<u8>(1);
         let nil = never::<u8>();
-        let arms =
-            [Arm::recv(&rx2), Arm::recv(&rx), Arm::recv(&nil), Arm::send(&tx), Arm::send(&tx2), Arm::recv(&rx)];
+        let arms = [
+            Arm::recv(&rx2),
+            Arm::recv(&rx),
+            Arm::recv(&nil),
+            Arm::send(&tx),
+            Arm::send(&tx2),
+            Arm::recv(&rx),
+        ];
         let mut order = [0; 6];
         let locks = by_lock(&arms, &mut order);
         let addresses: Vec<usize> =

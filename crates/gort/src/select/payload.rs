@@ -99,6 +99,9 @@ mod tests {
             unsafe { place.write_bytes(0xa5, layout.size()) };
         }
         payload.reserve(wide);
-        assert!(payload.place(large).is_some(), "what was reserved stays large enough for what was there before");
+        assert!(
+            payload.place(large).is_some(),
+            "what was reserved stays large enough for what was there before"
+        );
     }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::{Mutex, Semaphore, WaitGroup};
 use crate::context::{CancelFn, Context};
-use crate::go::{self, Goexit};
+use crate::go;
+use crate::panic_policy::Goexit;
 use crate::panic_policy;
 
 /// A group of goroutines of which the first error counts: `golang.org/x/sync/errgroup.Group`. Clones are the same

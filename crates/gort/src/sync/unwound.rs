@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic;
 
-use crate::go::Goexit;
+use crate::panic_policy::Goexit;
 
 /// Why a function did not return.
 pub(super) enum Unwound {

@@ -1,0 +1,330 @@
+//! Models of the scheduler: the real runtime, with goroutines that nobody runs, only a few machines, and processors whose
+//! owners never look for work again. Whatever becomes runnable must be found by somebody.
+//!
+//! A model fails if everybody sleeps before all that was queued or timed has been found. The monitor, which would notice
+//! after some milliseconds, is not there.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use loom::thread::{self, JoinHandle};
+
+use super::{Queued, Runtime};
+use crate::env::Moment;
+use crate::g::G;
+use crate::g::status::Status;
+use crate::m::M;
+use crate::m::note::Note;
+use crate::p::P;
+use crate::sys::atomic::{AtomicUsize, Ordering};
+use crate::sys::{futex, model};
+use crate::timers::{Action, Node};
+
+const SOON: Moment = Moment::from_nanos(10);
+const LATER: Moment = Moment::from_nanos(20);
+
+/// A runtime and what it runs. Freed at the end of each execution, although the scheduler takes machines, processors and
+/// goroutines for immortal: all threads that knew them have ended then.
+struct World {
+    rt: Box<Runtime>,
+    ps: Vec<Box<P>>,
+    ms: Vec<Box<M>>,
+    gs: Vec<Box<G>>,
+    timers: Vec<Node>,
+    expected: usize,
+    found: AtomicUsize,
+    all_found: Note,
+}
+
+// SAFETY: processors, machines and goroutines are used under the scheduler's rules; nodes by the heaps.
+unsafe impl Send for World {}
+// SAFETY: as above.
+unsafe impl Sync for World {}
+
+/// What a machine does with a goroutine that it has found.
+#[derive(Clone, Copy, PartialEq)]
+enum Then {
+    /// Runs it for a moment, and looks for the next.
+    GoOn,
+    /// Runs it for ever: the machine and its processor are gone.
+    Compute,
+}
+
+impl World {
+    /// Processors, machines and goroutines, all of them nobody's. As many goroutines are `timed`, the last ones: they wait
+    /// for a timer. All others are runnable, in no queue yet.
+    fn new(ps: usize, ms: usize, gs: usize, timed: usize) -> World {
+        let rt = Box::new(Runtime::new(0));
+        let ps: Vec<Box<P>> = (0..ps).map(|id| Box::new(P::new(id as u32, 1))).collect();
+        ps.iter().zip(&rt.all_ps).for_each(|(p, slot)| slot.store(ptr::from_ref(&**p).cast_mut(), Ordering::Relaxed));
+        rt.procs.store(ps.len() as u32, Ordering::Relaxed);
+        rt.made_ps.store(ps.len() as u32, Ordering::Release);
+        let all: Vec<Box<G>> = (0..gs).map(|_| Box::new(G::inert())).collect();
+        let timers = all[gs - timed..]
+            .iter()
+            .map(|g| {
+                g.status.transition_to_running();
+                g.status.transition_to_waiting(crate::ids::WaitReason::Sleep);
+                Node::certain(Action::Wake(ptr::from_ref(&**g).cast()))
+            })
+            .collect();
+        let ms = (0..ms).map(|id| Box::new(M::new(id as u32))).collect();
+        World { rt, ps, ms, gs: all, timers, expected: gs, found: AtomicUsize::new(0), all_found: Note::new() }
+    }
+
+    fn p(&self, at: usize) -> &'static P {
+        immortal(&*self.ps[at])
+    }
+
+    fn g(&self, at: usize) -> NonNull<G> {
+        NonNull::from(&*self.gs[at])
+    }
+
+    /// Nobody has this processor.
+    fn make_idle(&self, at: usize) {
+        self.rt.put_idle_p(&mut self.rt.shared.lock(), self.p(at));
+    }
+
+    /// A goroutine that has been in the global queue since before the model begins.
+    fn queue_before(&self, g: usize) {
+        let mut shared = self.rt.shared.lock();
+        shared.global.push_back(Queued(self.g(g)));
+        self.rt.publish_global(&shared);
+    }
+
+    /// The goroutine on processor `p`, which computes for ever after this, starts another.
+    fn submit(&self, p: usize, g: usize) {
+        self.rt.put_ring(self.p(p), self.g(g));
+        self.rt.wake_p();
+    }
+
+    /// A thread that is no machine makes a goroutine ready.
+    fn submit_from_outside(&self, g: usize) {
+        self.rt.put_global(self.g(g));
+    }
+
+    fn add_timer(&self, p: usize, timer: usize, when: Moment) {
+        // SAFETY: the nodes live as long as the world.
+        unsafe { self.p(p).timers.adding().add(&self.timers[timer], when) };
+    }
+
+    /// The goroutine on processor `p`, which computes for ever after this, starts a timer.
+    fn submit_timer(&self, p: usize, timer: usize, when: Moment) {
+        self.add_timer(p, timer, when);
+        self.rt.announce_timer(when);
+    }
+
+    /// Machine `m` has run something on processor `p`, and looks for more.
+    fn machine(&self, m: usize, p: usize, then: Then) {
+        let m: &'static M = immortal(&*self.ms[m]);
+        m.acquire_p(self.p(p));
+        self.machine_loop(m, then);
+    }
+
+    /// Machine `m` searches, with processor `p`.
+    fn searcher(&self, m: usize, p: usize, then: Then) {
+        self.ms[m].spinning.set(true);
+        self.machine(m, p, then);
+    }
+
+    /// Machine `m` comes back from a blocking call and takes a processor, if one is idle.
+    fn comes_back(&self, m: usize, then: Then) {
+        let m: &'static M = immortal(&*self.ms[m]);
+        if let Some(p) = self.rt.take_idle_p() {
+            m.acquire_p(p);
+            self.machine_loop(m, then);
+        }
+    }
+
+    /// The thread that is made for the first processor for which no machine is idle.
+    fn newborn(&self, m: usize, then: Then) {
+        let m: &'static M = immortal(&*self.ms[m]);
+        until_the_end(|| {
+            let p = self.rt.threads.wait_for_request();
+            m.spinning.set(p.starts_spinning.get());
+            m.acquire_p(p);
+            self.machine_loop(m, then);
+        });
+    }
+
+    fn machine_loop(&self, m: &'static M, then: Then) {
+        until_the_end(|| {
+            while let Some(g) = self.rt.find_runnable(m) {
+                // SAFETY: goroutines live as long as the world.
+                let g = unsafe { g.as_ref() };
+                assert_eq!(g.status.load().status(), Status::Runnable, "it was found before");
+                g.status.transition_to_running();
+                // Release: the last one's thread has seen what all others did.
+                if self.found.fetch_add(1, Ordering::AcqRel) + 1 == self.expected {
+                    self.all_found.wake();
+                }
+                if then == Then::Compute {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Waits until everything has been found.
+    fn settle(&self, threads: Vec<JoinHandle<()>>) {
+        while self.found.load(Ordering::Acquire) < self.expected {
+            self.all_found.sleep(None);
+        }
+        // How the machines come to rest is of no interest.
+        loom::stop_exploring();
+        futex::end();
+        threads.into_iter().for_each(|thread| thread.join().expect("the model holds"));
+    }
+}
+
+/// What the scheduler believes of processors and machines. It holds until the end of an execution (see [`World`]).
+fn immortal<T>(thing: &T) -> &'static T {
+    // SAFETY: the thing is in a box of the world, which the calling thread has a share of, and outlives all machines.
+    unsafe { &*ptr::from_ref(thing) }
+}
+
+fn until_the_end(body: impl FnOnce()) {
+    if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(body))
+        && !panic.is::<futex::Ended>()
+    {
+        panic::resume_unwind(panic);
+    }
+}
+
+fn start(world: &Arc<World>, body: impl FnOnce(&World) + 'static) -> JoinHandle<()> {
+    let world = world.clone();
+    thread::spawn(move || body(&world))
+}
+
+/// The rule of `search`: either the submitter wakes somebody, or whoever goes idle sees what was submitted.
+#[test]
+fn loom_submitted_while_the_last_machine_goes_idle() {
+    model::check(|| {
+        let world = Arc::new(World::new(2, 2, 1, 0));
+        let threads = vec![
+            start(&world, |world| world.machine(0, 1, Then::Compute)),
+            start(&world, |world| world.newborn(1, Then::Compute)),
+        ];
+        world.submit(0, 0);
+        world.settle(threads);
+    });
+}
+
+#[test]
+fn loom_submitted_from_outside_while_the_last_machine_goes_idle() {
+    model::check(|| {
+        let world = Arc::new(World::new(1, 2, 1, 0));
+        let threads = vec![
+            start(&world, |world| world.machine(0, 0, Then::Compute)),
+            start(&world, |world| world.newborn(1, Then::Compute)),
+        ];
+        world.submit_from_outside(0);
+        world.settle(threads);
+    });
+}
+
+/// A machine leaves searching to another one, which then finds something and searches no more.
+#[test]
+fn loom_submitted_while_the_only_searcher_finds_something() {
+    model::check(|| {
+        let world = World::new(3, 3, 2, 0);
+        world.queue_before(0);
+        world.rt.search.start();
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.searcher(0, 1, Then::Compute)),
+            start(&world, |world| world.machine(1, 2, Then::Compute)),
+            start(&world, |world| world.newborn(2, Then::Compute)),
+        ];
+        world.submit(0, 1);
+        world.settle(threads);
+    });
+}
+
+/// A waker is counted as searching until it has found out that there is nobody to wake; others rely on it meanwhile.
+#[test]
+fn loom_a_waker_finds_no_processor() {
+    model::check(|| {
+        let world = World::new(1, 2, 2, 0);
+        world.make_idle(0);
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.submit_from_outside(0)),
+            start(&world, |world| world.comes_back(0, Then::GoOn)),
+            start(&world, |world| world.newborn(1, Then::GoOn)),
+        ];
+        world.submit_from_outside(1);
+        world.settle(threads);
+    });
+}
+
+/// A busy processor gets a timer while the only other machine goes idle.
+#[test]
+fn loom_timer_added_while_the_last_machine_goes_idle() {
+    model::check(|| {
+        let world = Arc::new(World::new(2, 2, 1, 1));
+        let threads = vec![
+            start(&world, |world| world.machine(0, 1, Then::Compute)),
+            start(&world, |world| world.newborn(1, Then::Compute)),
+            start(&world, |_| futex::time_passes(SOON)),
+        ];
+        world.submit_timer(0, 0, SOON);
+        world.settle(threads);
+    });
+}
+
+/// A busy processor gets a timer that comes before what the keeper sleeps for, or is about to.
+#[test]
+fn loom_keeper_does_not_sleep_past_an_earlier_timer() {
+    model::check(|| {
+        let mut world = World::new(2, 2, 2, 2);
+        world.expected = 1;
+        world.add_timer(1, 1, LATER);
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.machine(0, 1, Then::Compute)),
+            start(&world, |world| world.newborn(1, Then::Compute)),
+            start(&world, |_| futex::time_passes(SOON)),
+        ];
+        world.submit_timer(0, 0, SOON);
+        world.settle(threads);
+    });
+}
+
+/// A timer is left to a searcher, which then finds something else to do.
+#[test]
+fn loom_timer_added_while_the_only_searcher_finds_something() {
+    model::check(|| {
+        let world = World::new(3, 2, 2, 1);
+        world.queue_before(0);
+        world.rt.search.start();
+        world.make_idle(2);
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.searcher(0, 1, Then::Compute)),
+            start(&world, |world| world.newborn(1, Then::Compute)),
+            start(&world, |_| futex::time_passes(SOON)),
+        ];
+        world.submit_timer(0, 0, SOON);
+        world.settle(threads);
+    });
+}
+
+/// A timer is left to a waker that finds no processor to wake anybody with.
+#[test]
+fn loom_timer_added_while_a_waker_finds_no_processor() {
+    model::check(|| {
+        let world = World::new(2, 2, 2, 1);
+        world.make_idle(1);
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.submit_from_outside(0)),
+            start(&world, |world| world.comes_back(0, Then::GoOn)),
+            start(&world, |world| world.newborn(1, Then::GoOn)),
+        ];
+        world.submit_timer(0, 0, SOON);
+        futex::time_passes(SOON);
+        world.settle(threads);
+    });
+}

@@ -1,0 +1,119 @@
+//! Runs the program `ending` with a time-out, and says what came of it.
+
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A program that is not over by then hangs.
+const TIME_OUT: Duration = Duration::from_secs(60);
+
+/// How a program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+}
+
+/// The program that ends as `arguments` say, with none of the variables set that steer the runtime.
+pub(crate) fn ending(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ending"));
+    command.args(arguments);
+    for name in ["GOMAXPROCS", "GORT_PANIC", "GORT_STACK", "GORT_GUARD", "GORT_TRACEBACK", "RUST_BACKTRACE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn run(command: &mut Command) -> Ended {
+    let start = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let stdout = read(child.stdout.take().expect("stdout is piped"));
+    let stderr = read(child.stderr.take().expect("stderr is piped"));
+    let status = wait(&mut child, start);
+    let took = start.elapsed();
+    let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+    let status = status.unwrap_or_else(|| panic!("{command:?} hangs\n{stdout}\n{stderr}"));
+    Ended { status, stdout, stderr, took }
+}
+
+fn read(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).expect("a pipe can be read");
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// Waits for the end; kills what hangs.
+fn wait(child: &mut Child, start: Instant) -> Option<ExitStatus> {
+    while start.elapsed() < TIME_OUT {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().and_then(|()| child.wait()).expect("a child can be killed");
+    None
+}
+
+impl Ended {
+    /// It ended with this exit status.
+    #[track_caller]
+    pub(crate) fn status(&self, status: i32) -> &Ended {
+        assert_eq!(self.status.code(), Some(status), "{self}");
+        self
+    }
+
+    /// It was ended by this signal.
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: i32) -> &Ended {
+        assert_eq!(self.status.signal(), Some(signal), "{self}");
+        self
+    }
+
+    /// These are, in this order, all the lines it wrote to stdout.
+    #[track_caller]
+    pub(crate) fn said(&self, lines: &[&str]) -> &Ended {
+        assert_eq!(self.stdout.lines().collect::<Vec<_>>(), lines, "{self}");
+        self
+    }
+
+    /// Its stderr contains this.
+    #[track_caller]
+    pub(crate) fn complained(&self, words: &str) -> &Ended {
+        assert!(self.stderr.contains(words), "no {words:?} in\n{self}");
+        self
+    }
+
+    /// Its stderr does not contain this.
+    #[track_caller]
+    pub(crate) fn silent_about(&self, words: &str) -> &Ended {
+        assert!(!self.stderr.contains(words), "{words:?} in\n{self}");
+        self
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{} after {:?}\nstdout:\n{}\nstderr:\n{}",
+            self.status, self.took, self.stdout, self.stderr
+        )
+    }
+}
+
+/// Runs `ending` with these arguments.
+pub(crate) fn end(arguments: &[&str]) -> Ended {
+    run(&mut ending(arguments))
+}
