@@ -85,7 +85,7 @@ fn a_broadcast_wakes_all() {
                 });
             }
             for round in 0..4 {
-                (0..WAITERS).for_each(|_| drop(running.take()));
+                assert_eq!(running.rx.iter().take(WAITERS).count(), WAITERS);
                 let mut guard = over.lock();
                 assert!(awake.rx.is_empty());
                 *guard = round == 3;

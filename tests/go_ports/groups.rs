@@ -196,7 +196,7 @@ fn a_walk_sees_what_stays() {
     const KEYS: i64 = 1 << 9;
     on_procs(|procs| {
         let map = Map::new();
-        (1..=KEYS).for_each(|n| drop(map.insert(n, n)));
+        (1..=KEYS).for_each(|n| assert_eq!(map.insert(n, n), None));
         let over = Chan::<()>::new(0);
         gort::scope(|s| {
             for g in 1..=procs as i64 {
@@ -237,7 +237,7 @@ fn a_walk_sees_what_stays() {
 fn a_walk_tolerates_calls_from_within() {
     alone(2, || {
         let map = Map::new();
-        ["hello", "world", "gort"].into_iter().enumerate().for_each(|(i, word)| drop(map.insert(i, word)));
+        ["hello", "world", "gort"].into_iter().enumerate().for_each(|(i, word)| assert_eq!(map.insert(i, word), None));
         map.range(|&key, &value| {
             map.range(|&key, &value| {
                 assert_eq!(map.get(&key), Some(value));
@@ -263,8 +263,8 @@ fn map_clear_and_compare() {
         gort::scope(|s| {
             for k in 0..10 {
                 let map = &map;
-                s.go(move || (0..100).for_each(|i| drop(map.insert(k * 100 + i, i))));
-                s.go(move || (0..100).for_each(|i| drop(map.get(&(k * 100 + i)))));
+                s.go(move || (0..100).for_each(|i| assert_eq!(map.insert(k * 100 + i, i), None)));
+                s.go(move || assert!((0..100).all(|i| map.get(&(k * 100 + i)).is_none_or(|value| value == i))));
                 if k % 3 == 0 {
                     s.go(|| map.clear());
                 }

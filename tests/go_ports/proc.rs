@@ -206,7 +206,7 @@ fn the_count_and_the_dump_agree() {
         // Below a hundred, or else equal ones are grouped.
         for _ in 0..40 {
             let gate = gate.clone();
-            done.go(move || drop(gate.recv()));
+            done.go(move || assert!(gate.recv().is_err()));
         }
         let agree = || {
             let count = runtime::num_goroutine();

@@ -232,8 +232,8 @@ fn what_waits_and_what_does_not() {
         c
     };
     on_procs(|_| {
-        assert!(waits(|| drop(Sender::<u32>::nil().send(1))));
-        assert!(waits(|| drop(Receiver::<u32>::nil().recv())));
+        assert!(waits(|| panic!("{:?} to nil", Sender::<u32>::nil().send(1))));
+        assert!(waits(|| panic!("{:?} from nil", Receiver::<u32>::nil().recv())));
         assert!(waits(|| gort::select! { recv(Receiver::<u32>::nil()) -> _ => () }));
         assert!(waits(|| gort::select! {
             recv(Receiver::<u32>::nil()) -> _ => (),

@@ -15,6 +15,8 @@ pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
     let Some((m, _)) = park::this() else { return f() };
     let Some(p) = m.p() else { return f() };
     let rt = the_runtime();
+    m.in_call.set(true);
+    // SeqCst: counted before the processor can be seen idle; the deadlock detector reads both.
     rt.in_blocking.fetch_add(1, Ordering::SeqCst);
     m.release_p();
     rt.handoff_p(p);
@@ -29,17 +31,18 @@ struct Back;
 
 impl Drop for Back {
     fn drop(&mut self) {
-        let rt = the_runtime();
         // It may have parked inside the call and come back on another machine, with a processor.
         if let Some((m, g)) = park::this()
             && m.p().is_none()
         {
-            match rt.take_idle_p() {
-                Some(p) => m.acquire_p(p),
+            match the_runtime().take_idle_p() {
+                Some(p) => {
+                    m.acquire_p(p);
+                    the_runtime().call_is_over(m);
+                }
                 None => queue_up(m, g),
             }
         }
-        rt.in_blocking.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

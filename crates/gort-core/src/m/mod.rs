@@ -35,6 +35,8 @@ pub(crate) struct M {
     /// The goroutine that only this machine may run; it runs no other.
     pub(crate) locked_g: Cell<*const G>,
     pub(crate) spinning: Cell<bool>,
+    /// Its goroutine is inside a blocking call and has given the processor away.
+    pub(crate) in_call: Cell<bool>,
     /// Its goroutine ended while locked to it: the thread's state is not to be trusted.
     pub(crate) tainted: Cell<bool>,
     /// In the list of idle machines, or in the pool of those without a thread.
@@ -59,6 +61,7 @@ impl M {
             next_p: AtomicPtr::new(ptr::null_mut()),
             locked_g: Cell::new(ptr::null()),
             spinning: Cell::new(false),
+            in_call: Cell::new(false),
             tainted: Cell::new(false),
             next: Cell::new(None),
         }

@@ -156,7 +156,8 @@ impl Parker {
         }
     }
 
-    /// Marks the thread as asleep, unless the notification has come already.
+    /// Marks the thread as asleep, unless the notification has come already. Counted after it is marked: until then it
+    /// counts as awake, which at worst puts the discovery of a deadlock off.
     fn fall_asleep(&self, asleep: u32) {
         let marked = self.0.compare_exchange(EMPTY, asleep, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if marked && asleep == FOR_EVER {

@@ -57,6 +57,10 @@ impl Runtime {
         // SAFETY: we are on the machine's stack, and popped the goroutine from a queue: it is ours.
         let command = unsafe { g.resume() };
         m.set_curg(ptr::null());
+        if m.in_call.get() {
+            // It waits inside a blocking call, for a processor or for anything else: from here on it is like any other.
+            self.call_is_over(m);
+        }
         match command {
             Command::Park => {
                 if let Some(p) = m.p() {
@@ -77,6 +81,13 @@ impl Runtime {
             }
             Command::Exit => self.bury(m, g),
         }
+    }
+
+    /// The goroutine on `m` does not block the thread any more.
+    pub(crate) fn call_is_over(&self, m: &'static M) {
+        m.in_call.set(false);
+        // SeqCst: pairs with the deadlock detector's reading.
+        self.in_blocking.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// The goroutine has ended: its `G` is free.
