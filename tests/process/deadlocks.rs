@@ -116,3 +116,8 @@ fn stopped_timers_are_no_hope() {
 fn of_pinned_goroutines_is_reported() {
     deadlock(&end(&["deadlock-pinned"]));
 }
+
+#[test]
+fn of_goroutines_that_wait_inside_blocking_calls_is_reported() {
+    deadlock(&end(&["deadlock-in-blocking"]));
+}

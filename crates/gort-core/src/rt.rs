@@ -80,7 +80,7 @@ pub const MAIN_STACK: usize = class::MAIN_BYTES;
 /// Outside the runtime.
 #[track_caller]
 pub fn gomaxprocs(n: usize) -> usize {
-    let rt = runtime().unwrap_or_else(|| panic!("{}", NO_RUNTIME));
+    let Some(rt) = runtime() else { panic!("{NO_RUNTIME}") };
     if n == 0 {
         return rt.procs.load(Ordering::Relaxed) as usize;
     }
@@ -104,7 +104,7 @@ pub fn num_goroutine() -> usize {
 /// Outside the runtime.
 #[track_caller]
 pub fn set_max_threads(n: usize) -> usize {
-    let rt = runtime().unwrap_or_else(|| panic!("{}", NO_RUNTIME));
+    let Some(rt) = runtime() else { panic!("{NO_RUNTIME}") };
     rt.threads.max.swap(n.max(1), Ordering::Relaxed)
 }
 

@@ -16,6 +16,7 @@ use gort_core::park::{self, Sleeper};
 use gort_core::spawn::Origin;
 
 use crate::go::{self, Belongs, JoinEnd, PanicKeeper};
+use crate::panic_policy::Goexit;
 
 /// Runs `f`, which may start goroutines that borrow from outside of it, and returns when all of them have ended.
 ///
@@ -136,11 +137,14 @@ impl Shared {
             park::ready(parent);
         }
     }
-
 }
 
 impl PanicKeeper for Shared {
     fn keep(&self, payload: Box<dyn Any + Send>) {
+        if payload.is::<Goexit>() {
+            // Ends the goroutine that called it, and no other.
+            return;
+        }
         let surplus = {
             let mut state = self.state.lock();
             match state.panic {

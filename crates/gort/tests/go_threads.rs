@@ -108,12 +108,12 @@ impl Drop for AtThreadEnd {
 }
 
 thread_local! {
-    static END: std::cell::RefCell<Option<AtThreadEnd>> = const { std::cell::RefCell::new(None) };
+    static END: std::cell::RefCell<Vec<AtThreadEnd>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
 #[inline(never)]
 fn tell_of_thread_end(ends: &Arc<AtomicUsize>) {
-    END.with(|end| *end.borrow_mut() = Some(AtThreadEnd(ends.clone())));
+    END.with(|end| end.borrow_mut().push(AtThreadEnd(ends.clone())));
 }
 
 #[gort::test(unsafe(migrate))]
@@ -146,16 +146,17 @@ fn a_pin_ends_with_a_panic_inside() {
     let caught = catch_unwind(|| gort::pin_thread(|| resume_unwind(Box::new("inside"))));
     assert!(caught.map(|never: std::convert::Infallible| match never {}).is_err());
     let ends = Arc::new(AtomicUsize::new(0));
-    let ends2 = ends.clone();
-    // Not locked any more: its thread lives on.
-    gort::go(move || {
-        let _ = catch_unwind(|| gort::pin_thread(|| resume_unwind(Box::new("inside"))) as ());
-        tell_of_thread_end(&ends2);
-    })
-    .join()
-    .unwrap();
+    for _ in 0..100 {
+        let ends = ends.clone();
+        let ended = gort::go(move || {
+            let _ = catch_unwind(|| gort::pin_thread(|| resume_unwind(Box::new("inside"))) as ());
+            tell_of_thread_end(&ends);
+        });
+        ended.join().unwrap();
+    }
     gort::sleep(Duration::from_millis(5));
-    assert_eq!(ends.load(SeqCst), 0);
+    // They were not locked any more: their threads live on, but for one that ends of idleness now and then.
+    assert!(ends.load(SeqCst) < 50, "{} threads ended", ends.load(SeqCst));
 }
 
 #[gort::test(unsafe(migrate))]

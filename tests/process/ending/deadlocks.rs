@@ -19,6 +19,7 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("deadlock-after-work", after_work),
     ("deadlock-stopped-timers", stopped_timers),
     ("deadlock-pinned", pinned),
+    ("deadlock-in-blocking", in_blocking),
 ];
 
 /// Main waits for what nobody sends.
@@ -187,5 +188,18 @@ fn pinned() -> ExitCode {
         }
         gort::lock_os_thread();
         let _ = rx.recv();
+    })
+}
+
+/// A wait of gort's inside an announced blocking call can only be ended by a goroutine.
+fn in_blocking() -> ExitCode {
+    enter(|| {
+        let (_tx, rx) = gort::chan::<u8>(0);
+        for _ in 0..3 {
+            let rx = rx.clone();
+            gort::go(move || gort::blocking(|| rx.recv()));
+        }
+        gort::sleep(Duration::from_millis(5));
+        ignore(gort::blocking(|| rx.recv()));
     })
 }

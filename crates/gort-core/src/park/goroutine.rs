@@ -144,7 +144,23 @@ fn announce(rt: &Runtime, own: bool, deadline: Moment) {
 }
 
 #[inline(always)]
-pub(super) fn yield_now(g: &'static G) {
+pub(super) fn yield_now(m: &'static M, g: &'static G) {
+    if std::thread::panicking() {
+        return yield_panicking(m, g);
+    }
+    switch_yielding(g);
+}
+
+/// As [`park_panicking`].
+#[cold]
+fn yield_panicking(m: &'static M, g: &'static G) {
+    lock_to(m, g);
+    switch_yielding(g);
+    unlock_from(m, g);
+}
+
+#[inline(always)]
+fn switch_yielding(g: &'static G) {
     save_context!(g);
     check_stack(g);
     // SAFETY: we run on `g`.

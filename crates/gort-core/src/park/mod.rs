@@ -147,7 +147,7 @@ pub fn ready_last(sleeper: Sleeper) {
 #[inline]
 pub fn yield_now() {
     match this() {
-        Some((_, g)) => goroutine::yield_now(g),
+        Some((m, g)) => goroutine::yield_now(m, g),
         None => std::thread::yield_now(),
     }
 }

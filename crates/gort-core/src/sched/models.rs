@@ -137,17 +137,6 @@ impl World {
         }
     }
 
-    /// The thread that is made for the first processor for which no machine is idle.
-    fn newborn(&self, m: usize, then: Then) {
-        let m: &'static M = immortal(&*self.ms[m]);
-        until_the_end(|| {
-            let p = self.rt.threads.wait_for_request();
-            m.spinning.set(p.starts_spinning.get());
-            m.acquire_p(p);
-            self.machine_loop(m, then);
-        });
-    }
-
     fn machine_loop(&self, m: &'static M, then: Then) {
         until_the_end(|| {
             while let Some(g) = self.rt.find_runnable(m) {
@@ -192,6 +181,24 @@ fn until_the_end(body: impl FnOnce()) {
     }
 }
 
+/// The thread that is made for a processor for which no machine is idle: it becomes machine `m`. The next such thread,
+/// if there are more machines, is there from then on.
+fn newborn(world: &Arc<World>, m: usize, then: Then) -> JoinHandle<()> {
+    let world = world.clone();
+    thread::spawn(move || {
+        let mut next = None;
+        until_the_end(|| {
+            let p = world.rt.threads.wait_for_request();
+            next = (m + 1 < world.ms.len()).then(|| newborn(&world, m + 1, then));
+            let m: &'static M = immortal(&*world.ms[m]);
+            m.spinning.set(p.starts_spinning.get());
+            m.acquire_p(p);
+            world.machine_loop(m, then);
+        });
+        next.into_iter().for_each(|next| next.join().expect("the model holds"));
+    })
+}
+
 fn start(world: &Arc<World>, body: impl FnOnce(&World) + 'static) -> JoinHandle<()> {
     let world = world.clone();
     thread::spawn(move || body(&world))
@@ -204,7 +211,7 @@ fn loom_submitted_while_the_last_machine_goes_idle() {
         let world = Arc::new(World::new(2, 2, 1, 0));
         let threads = vec![
             start(&world, |world| world.machine(0, 1, Then::Compute)),
-            start(&world, |world| world.newborn(1, Then::Compute)),
+            newborn(&world, 1, Then::Compute),
         ];
         world.submit(0, 0);
         world.settle(threads);
@@ -217,7 +224,7 @@ fn loom_submitted_from_outside_while_the_last_machine_goes_idle() {
         let world = Arc::new(World::new(1, 2, 1, 0));
         let threads = vec![
             start(&world, |world| world.machine(0, 0, Then::Compute)),
-            start(&world, |world| world.newborn(1, Then::Compute)),
+            newborn(&world, 1, Then::Compute),
         ];
         world.submit_from_outside(0);
         world.settle(threads);
@@ -235,7 +242,7 @@ fn loom_submitted_while_the_only_searcher_finds_something() {
         let threads = vec![
             start(&world, |world| world.searcher(0, 1, Then::Compute)),
             start(&world, |world| world.machine(1, 2, Then::Compute)),
-            start(&world, |world| world.newborn(2, Then::Compute)),
+            newborn(&world, 2, Then::Compute),
         ];
         world.submit(0, 1);
         world.settle(threads);
@@ -246,13 +253,13 @@ fn loom_submitted_while_the_only_searcher_finds_something() {
 #[test]
 fn loom_a_waker_finds_no_processor() {
     model::check(|| {
-        let world = World::new(1, 2, 2, 0);
+        let world = World::new(1, 3, 2, 0);
         world.make_idle(0);
         let world = Arc::new(world);
         let threads = vec![
             start(&world, |world| world.submit_from_outside(0)),
             start(&world, |world| world.comes_back(0, Then::GoOn)),
-            start(&world, |world| world.newborn(1, Then::GoOn)),
+            newborn(&world, 1, Then::GoOn),
         ];
         world.submit_from_outside(1);
         world.settle(threads);
@@ -263,10 +270,10 @@ fn loom_a_waker_finds_no_processor() {
 #[test]
 fn loom_timer_added_while_the_last_machine_goes_idle() {
     model::check(|| {
-        let world = Arc::new(World::new(2, 2, 1, 1));
+        let world = Arc::new(World::new(2, 3, 1, 1));
         let threads = vec![
             start(&world, |world| world.machine(0, 1, Then::Compute)),
-            start(&world, |world| world.newborn(1, Then::Compute)),
+            newborn(&world, 1, Then::Compute),
             start(&world, |_| futex::time_passes(SOON)),
         ];
         world.submit_timer(0, 0, SOON);
@@ -278,13 +285,13 @@ fn loom_timer_added_while_the_last_machine_goes_idle() {
 #[test]
 fn loom_keeper_does_not_sleep_past_an_earlier_timer() {
     model::check(|| {
-        let mut world = World::new(2, 2, 2, 2);
+        let mut world = World::new(2, 3, 2, 2);
         world.expected = 1;
         world.add_timer(1, 1, LATER);
         let world = Arc::new(world);
         let threads = vec![
             start(&world, |world| world.machine(0, 1, Then::Compute)),
-            start(&world, |world| world.newborn(1, Then::Compute)),
+            newborn(&world, 1, Then::Compute),
             start(&world, |_| futex::time_passes(SOON)),
         ];
         world.submit_timer(0, 0, SOON);
@@ -296,14 +303,14 @@ fn loom_keeper_does_not_sleep_past_an_earlier_timer() {
 #[test]
 fn loom_timer_added_while_the_only_searcher_finds_something() {
     model::check(|| {
-        let world = World::new(3, 2, 2, 1);
+        let world = World::new(3, 3, 2, 1);
         world.queue_before(0);
         world.rt.search.start();
         world.make_idle(2);
         let world = Arc::new(world);
         let threads = vec![
             start(&world, |world| world.searcher(0, 1, Then::Compute)),
-            start(&world, |world| world.newborn(1, Then::Compute)),
+            newborn(&world, 1, Then::Compute),
             start(&world, |_| futex::time_passes(SOON)),
         ];
         world.submit_timer(0, 0, SOON);
@@ -315,13 +322,13 @@ fn loom_timer_added_while_the_only_searcher_finds_something() {
 #[test]
 fn loom_timer_added_while_a_waker_finds_no_processor() {
     model::check(|| {
-        let world = World::new(2, 2, 2, 1);
+        let world = World::new(2, 3, 2, 1);
         world.make_idle(1);
         let world = Arc::new(world);
         let threads = vec![
             start(&world, |world| world.submit_from_outside(0)),
             start(&world, |world| world.comes_back(0, Then::GoOn)),
-            start(&world, |world| world.newborn(1, Then::GoOn)),
+            newborn(&world, 1, Then::GoOn),
         ];
         world.submit_timer(0, 0, SOON);
         futex::time_passes(SOON);
