@@ -152,8 +152,9 @@ fn every_value_comes_once() {
                 for sender in 0..PARTIES {
                     s.go(move || (0..VALUES).for_each(|i| c.send((sender, i))));
                 }
-                let receivers: Vec<_> =
-                    (0..PARTIES).map(|_| s.go(move || (0..VALUES).map(|_| c.take()).collect::<Vec<_>>())).collect();
+                let receivers: Vec<_> = (0..PARTIES)
+                    .map(|_| s.go(move || (0..VALUES).map(|_| c.take()).collect::<Vec<_>>()))
+                    .collect();
                 receivers.into_iter().map(|receiver| receiver.join().unwrap()).collect::<Vec<_>>()
             });
             let mut seen = HashMap::new();
@@ -165,7 +166,10 @@ fn every_value_comes_once() {
                     *seen.entry(i).or_insert(0) += 1;
                 }
             }
-            assert!(seen.len() == VALUES && seen.values().all(|&times| times == PARTIES), "capacity {capacity}");
+            assert!(
+                seen.len() == VALUES && seen.values().all(|&times| times == PARTIES),
+                "capacity {capacity}"
+            );
         }
     });
 }
@@ -239,7 +243,9 @@ fn a_receive_that_does_not_wait_races_with_close() {
             let c = Chan::new(1);
             c.send(1);
             gort::scope(|s| {
-                s.go(|| assert_ne!(c.try_recv(), Err(TryRecvError::Empty), "round {round}: the channel is ready"));
+                s.go(|| {
+                    assert_ne!(c.try_recv(), Err(TryRecvError::Empty), "round {round}: the channel is ready")
+                });
                 c.close();
                 let _ = c.recv();
             });
@@ -374,7 +380,10 @@ fn leaving_a_queue_does_not_search_it() {
 
 /// `Iterator::take_while`, with the element that ends it.
 trait TakeWhileInclusive: Iterator + Sized {
-    fn take_while_inclusive(self, mut more: impl FnMut(&Self::Item) -> bool) -> impl Iterator<Item = Self::Item> {
+    fn take_while_inclusive(
+        self,
+        mut more: impl FnMut(&Self::Item) -> bool,
+    ) -> impl Iterator<Item = Self::Item> {
         let mut ended = false;
         let mut items = self;
         std::iter::from_fn(move || {

@@ -148,15 +148,16 @@ fn calls_come_beside_a_busy_pair() {
         for (from, to) in [(ping.clone(), pong.clone()), (pong, ping.clone())] {
             let over = Arc::clone(&over);
             pair.go(move || {
-                while !over.load(Ordering::Relaxed) {
-                    let value: u32 = from.take();
-                    to.send(value);
+                for value in &from.rx {
+                    if over.load(Ordering::Relaxed) || to.tx.send(value).is_err() {
+                        break;
+                    }
                 }
+                to.close();
             });
         }
-        ping.send(1);
+        ping.send(1_u32);
         time::after_func(20 * MS, move || over.store(true, Ordering::Relaxed));
-        // The last value ends the one who still waits for it.
         pair.wait();
     });
 }

@@ -63,7 +63,8 @@ fn one_done_too_many() {
         group.add(1);
         group.done();
         let payload = gort::go(move || group.done()).join().unwrap_err();
-        let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
+        let text =
+            payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
         assert_eq!(text, Some("sync: negative WaitGroup counter"));
     });
 }
@@ -237,7 +238,10 @@ fn a_walk_sees_what_stays() {
 fn a_walk_tolerates_calls_from_within() {
     alone(2, || {
         let map = Map::new();
-        ["hello", "world", "gort"].into_iter().enumerate().for_each(|(i, word)| assert_eq!(map.insert(i, word), None));
+        ["hello", "world", "gort"]
+            .into_iter()
+            .enumerate()
+            .for_each(|(i, word)| assert_eq!(map.insert(i, word), None));
         map.range(|&key, &value| {
             map.range(|&key, &value| {
                 assert_eq!(map.get(&key), Some(value));
@@ -264,7 +268,9 @@ fn map_clear_and_compare() {
             for k in 0..10 {
                 let map = &map;
                 s.go(move || (0..100).for_each(|i| assert_eq!(map.insert(k * 100 + i, i), None)));
-                s.go(move || assert!((0..100).all(|i| map.get(&(k * 100 + i)).is_none_or(|value| value == i))));
+                s.go(move || {
+                    assert!((0..100).all(|i| map.get(&(k * 100 + i)).is_none_or(|value| value == i)))
+                });
                 if k % 3 == 0 {
                     s.go(|| map.clear());
                 }

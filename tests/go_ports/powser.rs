@@ -269,7 +269,8 @@ fn derivatives_and_integrals() {
         assert_eq!(exponential().integral(ONE).first::<9>(), exponential().first::<9>());
         // The integral of 1/(1+x²) is the arc tangent.
         let square = listed(|n| int([1, 0, -1, 0][n as usize % 4]));
-        let expected = [ZERO, ONE, ZERO, ratio(-1, 3), ZERO, ratio(1, 5), ZERO, ratio(-1, 7), ZERO, ratio(1, 9)];
+        let expected =
+            [ZERO, ONE, ZERO, ratio(-1, 3), ZERO, ratio(1, 5), ZERO, ratio(-1, 7), ZERO, ratio(1, 9)];
         assert_eq!(square.integral(ZERO).first(), expected);
     });
 }
@@ -293,8 +294,10 @@ fn compositions() {
         let double_x = constant(int(2)).shift(ZERO);
         assert_eq!(geometric().of(double_x).first(), [1, 2, 4, 8, 16, 32].map(int));
         // tan = the series whose derivative is 1 + tan², from sin / cos.
-        let sine = listed(|n| if n % 2 == 0 { ZERO } else { ratio([1, -1][n as usize / 2 % 2], (1..=n).product()) });
-        let cosine = listed(|n| if n % 2 == 1 { ZERO } else { ratio([1, -1][n as usize / 2 % 2], (1..=n).product()) });
+        let sine =
+            listed(|n| if n % 2 == 0 { ZERO } else { ratio([1, -1][n as usize / 2 % 2], (1..=n).product()) });
+        let cosine =
+            listed(|n| if n % 2 == 1 { ZERO } else { ratio([1, -1][n as usize / 2 % 2], (1..=n).product()) });
         let tangent = sine.times(cosine.reciprocal());
         let expected = [ZERO, ONE, ZERO, ratio(1, 3), ZERO, ratio(2, 15), ZERO, ratio(17, 315)];
         assert_eq!(tangent.first(), expected);

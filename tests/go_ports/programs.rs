@@ -257,11 +257,13 @@ fn what_waits_and_what_does_not() {
             }
         });
         let c = closed();
-        passes(move || gort::select! { recv(c.rx) -> value => assert!(value.is_err()), default => panic!("it is ready") });
+        passes(
+            move || gort::select! { recv(c.rx) -> value => assert!(value.is_err()), default => panic!("it is ready") },
+        );
 
         let c = Chan::<u32>::new(0);
         let held = c.clone();
-        assert!(waits(move || drop(c.recv())));
+        assert!(waits(move || panic!("{:?} from an empty channel", c.recv())));
         assert!(waits(|| {
             let c = Chan::new(0);
             c.send(1);
@@ -279,7 +281,10 @@ fn what_waits_and_what_does_not() {
 fn misuse_of_close_panics() {
     fn text(f: impl FnOnce() + Send + 'static) -> String {
         let payload = gort::go(f).join().unwrap_err();
-        payload.downcast_ref::<String>().cloned().unwrap_or_else(|| payload.downcast_ref::<&str>().unwrap().to_string())
+        payload
+            .downcast_ref::<String>()
+            .cloned()
+            .unwrap_or_else(|| payload.downcast_ref::<&str>().unwrap().to_string())
     }
     alone(2, || {
         let twice = || {
@@ -433,14 +438,17 @@ fn the_sieve_of_selects() {
         for candidate in 3..400 {
             // The streams whose next multiple is not known yet, whichever comes first.
             loop {
-                let open: Vec<usize> =
-                    (0..streams.len()).filter(|&i| streams[i].1.is_none_or(|next| next < candidate)).collect();
+                let open: Vec<usize> = (0..streams.len())
+                    .filter(|&i| streams[i].1.is_none_or(|next| next < candidate))
+                    .collect();
                 if open.is_empty() {
                     break;
                 }
                 let (chosen, next) = {
                     let mut select = Select::new();
-                    open.iter().for_each(|&i| drop(select.recv(&streams[i].0)));
+                    for &i in &open {
+                        select.recv(&streams[i].0);
+                    }
                     let operation = select.select();
                     let chosen = open[operation.index()];
                     (chosen, operation.recv(&streams[chosen].0).unwrap())

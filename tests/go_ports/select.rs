@@ -214,7 +214,10 @@ fn sends_to_one_channel_are_chosen_at_random() {
                 }
                 receiver.join().unwrap()
             });
-            assert!((VALUES / 10..VALUES - VALUES / 10).contains(&ones), "{ones} of {VALUES}, capacity {capacity}");
+            assert!(
+                (VALUES / 10..VALUES - VALUES / 10).contains(&ones),
+                "{ones} of {VALUES}, capacity {capacity}"
+            );
         }
     });
 }

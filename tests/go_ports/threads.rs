@@ -149,7 +149,10 @@ fn a_goroutine_that_ends_tied_ends_its_thread() {
 
         let stays = gort::go(|| gort::pin_thread(self::tid)).join().unwrap();
         settle();
-        assert!(Path::new("/proc/self/task").join(&stays).exists(), "who unlocks in time leaves the thread alive");
+        assert!(
+            Path::new("/proc/self/task").join(&stays).exists(),
+            "who unlocks in time leaves the thread alive"
+        );
     });
 }
 

@@ -158,6 +158,10 @@ pub struct Counts {
     pub steals: u64,
     /// Processors handed to another machine so far.
     pub handoffs: u64,
+    /// Goroutines whose processor was taken away because they computed for too long. This version never does that.
+    pub preemptions: u64,
+    /// Looks at the network poller. This version has none.
+    pub polls: u64,
     /// Timers that run.
     pub timers: usize,
 }

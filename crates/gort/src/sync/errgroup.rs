@@ -1,6 +1,7 @@
 //! Goroutines that work on one task and may fail: a wait group, the first failure, and perhaps a limit and a context.
 
 use std::any::Any;
+use std::borrow::Borrow;
 use std::fmt;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
@@ -53,8 +54,8 @@ impl<E: Send + 'static> ErrGroup<E> {
 
     /// A group, and a child of `ctx` that is cancelled when a function of the group fails, or when
     /// [`wait`](ErrGroup::wait) returns.
-    pub fn with_context(ctx: &Context) -> (ErrGroup<E>, Context) {
-        let (child, cancel) = ctx.with_cancel();
+    pub fn with_context(ctx: impl Borrow<Context>) -> (ErrGroup<E>, Context) {
+        let (child, cancel) = ctx.borrow().with_cancel();
         (ErrGroup::with_cancel(Some(cancel)), child)
     }
 
