@@ -184,7 +184,7 @@ fn hammer_rwlock() {
                 let allowed = if weight == WRITER { now == WRITER } else { (1..WRITER).contains(&now) };
                 assert!(allowed, "{now} inside");
                 (0..100).for_each(|_| spin_loop());
-                if turns % 7 == 0 {
+                if turns.is_multiple_of(7) {
                     gort::gosched();
                 }
                 activity.fetch_sub(weight, Ordering::Relaxed);

@@ -18,17 +18,18 @@ fn processors_come_and_go() {
         let (made, done) = (Arc::new(AtomicUsize::new(0)), WaitGroup::new());
         let over = Arc::new(AtomicBool::new(false));
         for _ in 0..3 {
-            let (over, done, made) = (Arc::clone(&over), done.clone(), Arc::clone(&made));
-            done.clone().go(move || {
+            let (over, made) = (Arc::clone(&over), Arc::clone(&made));
+            done.go(move || {
                 while !over.load(Ordering::Relaxed) {
+                    let batch = WaitGroup::new();
                     for _ in 0..50 {
                         let made = Arc::clone(&made);
-                        done.go(move || {
+                        batch.go(move || {
                             gort::gosched();
                             made.fetch_add(1, Ordering::Relaxed);
                         });
                     }
-                    gort::sleep(Duration::from_micros(50));
+                    batch.wait();
                 }
             });
         }
@@ -38,6 +39,9 @@ fn processors_come_and_go() {
             assert_eq!(runtime::gomaxprocs(now), before);
             before = now;
             if round % 10 == 0 {
+                assert!(runtime::stats().goroutines > 3);
+            }
+            if round == 150 {
                 assert!(runtime::dump().contains("goroutine "));
             }
             gort::gosched();

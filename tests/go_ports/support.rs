@@ -13,7 +13,7 @@ use gort::runtime;
 use gort::sync::Mutex;
 
 /// Longer takes none of these tests, on however slow a machine: one that does is stuck.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Runs `body` with 1, 2 and 4 processors.
 #[track_caller]

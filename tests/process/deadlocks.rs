@@ -62,7 +62,7 @@ fn shows_every_goroutine_with_its_wait_its_frames_and_its_creator() {
         assert!(block.starts_with("goroutine "), "{block}");
         assert!(block.contains("ending/deadlocks.rs:"), "no line of the program's own in\n{block}");
         if *name != "main" {
-            assert!(block.contains("every_wait::named in goroutine 1\n\t"), "no creator in\n{block}");
+            assert!(block.contains("named in goroutine 1\n\t"), "no creator in\n{block}");
         }
     }
     let receiver = blocks.iter().find(|block| block.contains("\"receiver\"")).unwrap();

@@ -69,6 +69,8 @@ pub(crate) fn check(rt: &Runtime) -> Verdict {
 }
 
 fn something_runs(rt: &Runtime) -> bool {
+    // SeqCst: pairs with the count in `blocking`, which is taken before the caller's processor can become idle, and given
+    // back only by a machine that has a processor again. So all idle and none in a call means that none comes back.
     !rt.all_idle()
         || rt.earliest_timer() != Moment::NEVER
         || rt.in_blocking.load(Ordering::SeqCst) != 0
@@ -79,7 +81,9 @@ fn something_runs(rt: &Runtime) -> bool {
 /// Whether the process has threads that are neither the runtime's nor asleep in one of its waits for good.
 fn foreign_threads_awake(rt: &Runtime) -> bool {
     let Some(threads) = thread_count() else { return true };
-    let accounted = rt.threads.alive.load(Ordering::SeqCst) as isize + PARKED_FOR_EVER.load(Ordering::SeqCst);
+    // Relaxed: counts of a process in which something moves may not fit together, whatever their ordering; that is why the
+    // monitor believes a deadlock only if it finds it twice, and nothing ran in between.
+    let accounted = rt.threads.alive.load(Ordering::Relaxed) as isize + PARKED_FOR_EVER.load(Ordering::Relaxed);
     threads as isize > accounted
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A point of the monotonic clock, in nanoseconds: what the runtime's timers count in.
@@ -131,6 +132,37 @@ impl Rng {
     pub fn below(&self, n: u32) -> u32 {
         ((u64::from(self.next()) * u64::from(n)) >> 32) as u32
     }
+}
+
+/// 64 random bits: to seed an [`Rng`] with, for fairness and never for secrets.
+///
+/// Not inlined, and a value: a goroutine may go on in another thread after it has parked, and nothing that belongs to the
+/// thread may be remembered across that.
+#[inline(never)]
+pub fn random() -> u64 {
+    thread_local! {
+        static STATE: Cell<u64> = const { Cell::new(0) };
+    }
+    STATE.with(|state| {
+        let seed = match state.get() {
+            0 => first_state(),
+            seed => seed,
+        };
+        // Marsaglia's xorshift: never 0, if it was not 0 before.
+        let mut next = seed ^ (seed << 13);
+        next ^= next >> 7;
+        next ^= next << 17;
+        state.set(next);
+        next
+    })
+}
+
+/// A state that differs from thread to thread and from run to run, and is not 0.
+#[cold]
+fn first_state() -> u64 {
+    static THREADS: AtomicU64 = AtomicU64::new(1);
+    let thread = THREADS.fetch_add(1, Ordering::Relaxed);
+    (Moment::now().as_nanos() ^ thread.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
 
 /// The clock of a model: it stands still until a thread of the model moves it.

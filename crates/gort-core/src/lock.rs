@@ -8,11 +8,15 @@
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 
-use crate::sys::atomic::{AtomicBool, Ordering, spin_hint};
+use crate::sys::atomic::{AtomicBool, Ordering};
+#[cfg(not(loom))]
+use crate::sys::atomic::spin_hint;
+#[cfg(loom)]
+use crate::sys::waiters::Waiters;
 
 /// A lock without data, for places where lock and unlock are far apart (a select's, or unlock in a park's commit).
 #[derive(Debug)]
-pub struct RawSpin(AtomicBool);
+pub struct RawSpin(AtomicBool, #[cfg(loom)] Waiters);
 
 impl RawSpin {
     /// An unlocked lock.
@@ -24,7 +28,7 @@ impl RawSpin {
     /// An unlocked lock.
     #[cfg(loom)]
     pub fn new() -> RawSpin {
-        RawSpin(AtomicBool::new(false))
+        RawSpin(AtomicBool::new(false), Waiters::new())
     }
 
     /// Takes the lock.
@@ -50,6 +54,8 @@ impl RawSpin {
     pub unsafe fn unlock(&self) {
         // Release: what was written under the lock is seen by whoever takes it next.
         self.0.store(false, Ordering::Release);
+        #[cfg(loom)]
+        self.1.wake();
     }
 
     /// Whether somebody holds the lock right now.
@@ -58,6 +64,15 @@ impl RawSpin {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// A model's threads do not spin, which would go on for ever in some orders of steps.
+    #[cfg(loom)]
+    fn lock_slow(&self) {
+        while !self.try_lock() {
+            self.1.wait();
+        }
+    }
+
+    #[cfg(not(loom))]
     #[cold]
     fn lock_slow(&self) {
         let mut round = 0u32;
@@ -81,15 +96,10 @@ impl Default for RawSpin {
 
 /// Waits a little, the more the longer one has waited: pauses, then yields of the thread, then short sleeps (a holder
 /// of lower priority must get to run).
+#[cfg(not(loom))]
 fn back_off(round: u32) {
     const PAUSES: u32 = 64;
     const YIELDS: u32 = 64;
-    #[cfg(loom)]
-    {
-        let _ = round;
-        spin_hint();
-    }
-    #[cfg(not(loom))]
     if round < PAUSES {
         spin_hint();
     } else if round < PAUSES + YIELDS {
@@ -98,8 +108,6 @@ fn back_off(round: u32) {
         let pause = rustix::thread::Timespec { tv_sec: 0, tv_nsec: 50_000 };
         let _ = rustix::thread::nanosleep(&pause);
     }
-    #[cfg(loom)]
-    let _ = (PAUSES, YIELDS);
 }
 
 /// A [`RawSpin`] around the data it guards.

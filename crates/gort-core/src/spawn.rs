@@ -56,7 +56,7 @@ pub unsafe fn spawn<F: FnOnce() + Send>(spec: Spec<'_>, body: F) -> io::Result<G
     } else {
         let body = Box::new(body);
         // SAFETY: passed on; a box fits.
-        unsafe { launch(spec, move || body()) }
+        unsafe { launch(spec, body) }
     }
 }
 

@@ -37,11 +37,13 @@ pub(crate) struct Node {
 
 impl Node {
     /// A node of a waiter that waits in one place only and without a deadline.
+    #[inline]
     pub(crate) fn new(sleeper: Sleeper, slot: *mut ()) -> Node {
         Node::with_claim(sleeper, ptr::null(), 0, slot)
     }
 
     /// A node of a waiter that can be woken from several sides. `claim` must outlive the node's stay in the queue.
+    #[inline]
     pub(crate) fn with_claim(sleeper: Sleeper, claim: *const Claim, token: usize, slot: *mut ()) -> Node {
         Node {
             next: Cell::new(ptr::null()),
@@ -67,12 +69,8 @@ impl Node {
         park::ready(sleeper);
     }
 
-    /// The sleeper behind the node.
-    pub(crate) fn sleeper(&self) -> Sleeper {
-        self.sleeper
-    }
-
     /// Wins the wait for the caller, who has taken the node out; false if something else has won it before.
+    #[inline]
     pub(crate) fn try_claim(&self) -> bool {
         // SAFETY: `with_claim`'s contract: the claim lives while the node is queued, and it is queued now.
         self.claim.is_null() || unsafe { (*self.claim).try_win(self.token) }
@@ -102,6 +100,7 @@ impl WaitQueue {
     ///
     /// # Safety
     /// The node stays where it is, and alive, until it has been popped and woken, or removed.
+    #[inline]
     pub(crate) unsafe fn push(&mut self, node: &Node) {
         debug_assert!(!node.queued.get(), "a wait node is in one queue at a time");
         node.queued.set(true);
@@ -151,13 +150,8 @@ impl WaitQueue {
         NonNull::new(self.head.cast_mut())
     }
 
-    /// The waiter behind `node`, in queue order.
-    pub(crate) fn next_of(&self, node: NonNull<Node>) -> Option<NonNull<Node>> {
-        // SAFETY: the node came from this queue's `peek` or `next_of`, under the same hold of the lock.
-        NonNull::new(unsafe { node.as_ref() }.next.get().cast_mut())
-    }
-
     /// Takes `node` out, if it is still queued. The node must never have been in another queue than this one.
+    #[inline]
     pub(crate) fn remove(&mut self, node: &Node) -> bool {
         if !node.queued.get() {
             return false;
@@ -166,11 +160,20 @@ impl WaitQueue {
         true
     }
 
+    #[inline]
     fn pop_any(&mut self) -> Option<NonNull<Node>> {
-        let node = NonNull::new(self.head.cast_mut())?;
-        // SAFETY: queued nodes are alive (push's contract).
-        self.unlink(unsafe { node.as_ref() });
-        Some(node)
+        let first = NonNull::new(self.head.cast_mut())?;
+        // SAFETY: queued nodes are alive (push's contract); the caller holds the lock.
+        let node = unsafe { first.as_ref() };
+        self.head = node.next.get();
+        if self.head.is_null() {
+            self.tail = ptr::null();
+        } else {
+            // SAFETY: as above.
+            unsafe { (*self.head).prev.set(ptr::null()) };
+        }
+        node.queued.set(false);
+        Some(first)
     }
 
     fn unlink(&mut self, node: &Node) {
@@ -209,6 +212,7 @@ impl Wakes {
     }
 
     /// Adds a popped waiter.
+    #[inline]
     pub(crate) fn add(&mut self, node: NonNull<Node>) {
         // SAFETY: a popped node is alive until woken (invariant 2), and its links are ours now.
         unsafe { node.as_ref() }.next.set(ptr::null());
@@ -222,6 +226,7 @@ impl Wakes {
     }
 
     /// Wakes all, in the order in which they were added.
+    #[inline]
     pub(crate) fn wake_all(self) {
         let mut at = self.head;
         while let Some(node) = NonNull::new(at.cast_mut()) {

@@ -218,7 +218,7 @@ fn everything_may_be_done_inside_blocking() {
 
 #[test]
 fn blocking_on_a_plain_thread_is_a_call() {
-    assert_eq!(gort::blocking(|| here()), here());
+    assert_eq!(gort::blocking(here), here());
     gort::pin_thread(|| ());
 }
 

@@ -241,6 +241,7 @@ impl Runtime {
     }
 
     /// Whether any ring or the global queue holds something.
+    #[expect(clippy::len_zero, reason = "the length is that of the ring; `is_empty` speaks of what runs next as well")]
     pub(crate) fn work_in_sight(&self) -> bool {
         self.global_len.load(Ordering::Relaxed) != 0 || self.all_ps().any(|p| p.queue.len() != 0)
     }

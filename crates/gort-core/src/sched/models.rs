@@ -59,6 +59,7 @@ impl World {
         let ps: Vec<Box<P>> = (0..ps).map(|id| Box::new(P::new(id as u32, 1))).collect();
         ps.iter().zip(&rt.all_ps).for_each(|(p, slot)| slot.store(ptr::from_ref(&**p).cast_mut(), Ordering::Relaxed));
         rt.procs.store(ps.len() as u32, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `all_ps`.
         rt.made_ps.store(ps.len() as u32, Ordering::Release);
         let all: Vec<Box<G>> = (0..gs).map(|_| Box::new(G::inert())).collect();
         let timers = all[gs - timed..]
@@ -254,10 +255,11 @@ fn loom_submitted_while_the_only_searcher_finds_something() {
 fn loom_a_waker_finds_no_processor() {
     model::check(|| {
         let world = World::new(1, 3, 2, 0);
+        world.queue_before(0);
         world.make_idle(0);
         let world = Arc::new(world);
         let threads = vec![
-            start(&world, |world| world.submit_from_outside(0)),
+            start(&world, |world| world.rt.wake_p()),
             start(&world, |world| world.comes_back(0, Then::GoOn)),
             newborn(&world, 1, Then::GoOn),
         ];
@@ -323,10 +325,11 @@ fn loom_timer_added_while_the_only_searcher_finds_something() {
 fn loom_timer_added_while_a_waker_finds_no_processor() {
     model::check(|| {
         let world = World::new(2, 3, 2, 1);
+        world.queue_before(0);
         world.make_idle(1);
         let world = Arc::new(world);
         let threads = vec![
-            start(&world, |world| world.submit_from_outside(0)),
+            start(&world, |world| world.rt.wake_p()),
             start(&world, |world| world.comes_back(0, Then::GoOn)),
             newborn(&world, 1, Then::GoOn),
         ];

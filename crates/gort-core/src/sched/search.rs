@@ -58,10 +58,11 @@ impl Searchers {
         self.idle.load(Ordering::Relaxed) != 0 && self.try_be_first()
     }
 
+    /// Relaxed: the barrier of `must_wake` has come before, and who is first the exchange decides by itself.
     #[cold]
     fn try_be_first(&self) -> bool {
         self.searching.load(Ordering::Relaxed) == 0
-            && self.searching.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+            && self.searching.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// A machine that found nothing starts to search, unless enough others do: at most half of the busy ones may.

@@ -77,6 +77,11 @@ fn set_ours(signal: libc::c_int) -> io::Result<()> {
     }
 }
 
+/// The handler of SIGSEGV and SIGBUS.
+///
+/// # Safety
+/// Called by the kernel, or by a handler that passes on what the kernel gave it: `info` is valid, and `context` is a
+/// ucontext.
 unsafe extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid siginfo, and for these signals it holds the address.
     let at = unsafe { (*info).si_addr() }.addr();
@@ -109,6 +114,9 @@ fn registers(context: *mut libc::c_void) -> Option<(usize, usize)> {
 }
 
 /// Calls the handler that was there before us; if there was none, lets the default action happen.
+///
+/// # Safety
+/// Called from a handler, with the arguments that it was called with.
 unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let before = BEFORE.get().map(|b| if signal == libc::SIGBUS { &b.bus } else { &b.segv });
     match before {

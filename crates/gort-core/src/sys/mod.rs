@@ -10,6 +10,8 @@ pub(crate) mod futex;
 pub(crate) mod mem;
 #[cfg(all(test, loom))]
 pub(crate) mod model;
+#[cfg(loom)]
+pub(crate) mod waiters;
 pub(crate) mod word;
 
 use std::fmt;

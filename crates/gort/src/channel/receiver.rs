@@ -223,6 +223,12 @@ impl<T> Receiver<T> {
         self.id() == other.id()
     }
 
+    /// Whether there is a clock behind it.
+    #[inline]
+    pub(crate) fn ticks(&self) -> bool {
+        matches!(self.flavor, Flavor::Clock(_))
+    }
+
     /// The channel's identity; null for nil.
     pub(crate) fn id(&self) -> *const () {
         match &self.flavor {

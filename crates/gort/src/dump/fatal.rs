@@ -24,40 +24,9 @@ pub(crate) struct Fatal<'a> {
 impl fmt::Display for Fatal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "fatal error: {}", self.message)?;
-        dump_after_blank(f, self.dump, self.traceback, self.current)
-    }
-}
-
-/// The report of `SIGQUIT`, which asks a program that hangs what it is doing.
-pub(crate) struct Quit<'a> {
-    /// The instruction that the signal interrupted.
-    pub(crate) pc: usize,
-    /// The number of the machine that took the signal.
-    pub(crate) machine: u64,
-    /// `si_code` of the signal.
-    pub(crate) code: i32,
-    /// All goroutines.
-    pub(crate) dump: &'a Dump,
-    /// How many of them to show.
-    pub(crate) traceback: Traceback,
-}
-
-impl fmt::Display for Quit<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "SIGQUIT: quit")?;
-        writeln!(f, "PC={:#x} m={} sigcode={}", self.pc, self.machine, self.code)?;
-        dump_after_blank(f, self.dump, self.traceback, None)
-    }
-}
-
-fn dump_after_blank(
-    f: &mut fmt::Formatter<'_>,
-    dump: &Dump,
-    level: Traceback,
-    current: Option<u64>,
-) -> fmt::Result {
-    match level.options(dump, current) {
-        Some(options) if !dump.goroutines.is_empty() => write!(f, "\n{}", dump.show(options)),
-        _ => Ok(()),
+        match self.traceback.options(self.dump, self.current) {
+            Some(options) if !self.dump.goroutines.is_empty() => write!(f, "\n{}", self.dump.show(options)),
+            _ => Ok(()),
+        }
     }
 }

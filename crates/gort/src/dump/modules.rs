@@ -95,6 +95,9 @@ impl Modules {
 }
 
 /// Called by `dl_iterate_phdr` for each module, with the loader's lock held: it takes notes and allocates, no more.
+///
+/// # Safety
+/// `info` is valid for the call, and `modules` is the list that `dl_iterate_phdr` was given, borrowed by nobody else.
 unsafe extern "C" fn add_module(info: *mut libc::dl_phdr_info, _size: usize, modules: *mut c_void) -> c_int {
     // SAFETY: `dl_iterate_phdr` passes a valid description, and the pointer that `loaded` gave it.
     let (info, modules) = unsafe { (&*info, &mut *modules.cast::<Vec<LoadedModule>>()) };

@@ -28,7 +28,7 @@ use gort_core::ids::WaitReason;
 use gort_core::lock::RawSpin;
 use gort_core::park;
 
-use super::order;
+use super::order::{self, Chance};
 use super::payload::Payload;
 use crate::channel::{AT_ONCE, Begun, Case, Owed, Receiver, Sender, meet};
 use crate::waitq::Node;
@@ -42,13 +42,22 @@ pub struct Arm<'a> {
     lock: Option<&'a RawSpin>,
     payload: Layout,
     receives: bool,
+    /// Whether the case can begin by itself, at its `due` moment.
+    ticks: bool,
 }
 
 impl<'a> Arm<'a> {
     /// A receive.
     #[inline]
     pub fn recv<T>(rx: &'a Receiver<T>) -> Arm<'a> {
-        Arm { case: rx, channel: rx.id(), lock: rx.lock_word(), payload: Layout::new::<T>(), receives: true }
+        Arm {
+            case: rx,
+            channel: rx.id(),
+            lock: rx.lock_word(),
+            payload: Layout::new::<T>(),
+            receives: true,
+            ticks: rx.ticks(),
+        }
     }
 
     /// A send.
@@ -60,6 +69,7 @@ impl<'a> Arm<'a> {
             lock: tx.lock_word(),
             payload: Layout::new::<()>(),
             receives: false,
+            ticks: false,
         }
     }
 
@@ -122,8 +132,9 @@ pub(super) fn choose(
 ) -> Option<(usize, Begun)> {
     // Of a biased select only the first case can be decided without looking at the others.
     let quick = if terms.biased { arms.len().min(1) } else { arms.len() };
+    let mut chance = Chance::new();
     for at in 0..quick {
-        let index = if terms.biased { at } else { order::draw(scratch.polls, at) };
+        let index = if terms.biased { at } else { chance.draw(scratch.polls, at) };
         let arm = &arms[index];
         // Without a place for the value the case is only asked whether it could begin.
         let place = match payload.place(arm.payload()) {
@@ -233,8 +244,9 @@ fn begun_by_waker(arm: &Arm<'_>, node: &Node) -> Begun {
 pub(super) fn await_ready(arms: &[Arm<'_>], scratch: Scratch<'_>, terms: Terms) -> Option<usize> {
     let Scratch { nodes, polls, locks } = scratch;
     if !terms.biased {
+        let mut chance = Chance::new();
         for at in 0..polls.len() {
-            order::draw(polls, at);
+            chance.draw(polls, at);
         }
     }
     let ready =
@@ -310,11 +322,16 @@ impl Locks<'_> {
     }
 
     /// Parks until a waker or the deadline has won `claim`, or a clock among the cases is due. Gives the locks back.
-    #[inline]
+    #[inline(always)]
     fn park(&self, deadline: Moment, claim: &Claim) {
-        let due = self.arms.iter().map(|arm| arm.case().due()).min().unwrap_or(Moment::NEVER);
+        let due = self.arms.iter().filter(|arm| arm.ticks).map(|arm| arm.case().due()).min();
+        let until = deadline.min(due.unwrap_or(Moment::NEVER));
         let reason = if self.order.is_empty() { WaitReason::SelectNoCases } else { WaitReason::Select };
-        park::park_until(reason, deadline.min(due), claim, || self.unlock());
+        match until {
+            // Not a matter of course: this one is always inlined.
+            Moment::NEVER => park::park(reason, || self.unlock()),
+            _ => park::park_until(reason, until, claim, || self.unlock()),
+        }
     }
 }
 

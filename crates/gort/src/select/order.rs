@@ -4,44 +4,60 @@
 //! addresses, each lock once: whoever locks several channels does so in the same order, so nobody waits in a circle.
 
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use gort_core::env::{Moment, Rng};
+use gort_core::env::{self, Rng};
 
+use super::FEW;
 use super::engine::Arm;
 
-/// Draws the next of the not yet drawn: moves a random one of `order[at..]` to `at`, and says which it is.
-#[inline]
-pub(super) fn draw(order: &mut [u16], at: usize) -> usize {
-    let left = order.len() - at;
-    if left > 1 {
-        order.swap(at, at + below(left as u32) as usize);
-    }
-    usize::from(order[at])
-}
+/// The chance of one select. It is a value of the select's own: it asks the thread for a seed once, if it has to draw at
+/// all, and may then go from thread to thread with its goroutine.
+pub(super) struct Chance(Option<Rng>);
 
-/// A random number in `0..n`.
-///
-/// Not inlined: a goroutine may go on in another thread after it has parked, and nothing that belongs to the thread may
-/// be remembered across that.
-#[inline(never)]
-fn below(n: u32) -> u32 {
-    thread_local! {
-        static CHANCE: Rng = Rng::new(seed());
+impl Chance {
+    pub(super) const fn new() -> Chance {
+        Chance(None)
     }
-    CHANCE.with(|rng| rng.below(n))
-}
 
-/// A seed that differs from thread to thread and from run to run.
-fn seed() -> u64 {
-    static THREADS: AtomicU64 = AtomicU64::new(1);
-    let thread = THREADS.fetch_add(1, Ordering::Relaxed);
-    (Moment::now().as_nanos() ^ thread.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    /// Draws the next of the not yet drawn: moves a random one of `order[at..]` to `at`, and says which it is.
+    #[inline]
+    pub(super) fn draw(&mut self, order: &mut [u16], at: usize) -> usize {
+        let left = order.len() - at;
+        if left > 1 {
+            let rng = self.0.get_or_insert_with(|| Rng::new(env::random()));
+            order.swap(at, at + rng.below(left as u32) as usize);
+        }
+        usize::from(order[at])
+    }
 }
 
 /// Fills `order` with the cases that have a lock, one for each lock, in the order of the locks' addresses.
 pub(super) fn by_lock<'o>(arms: &[Arm<'_>], order: &'o mut [u16]) -> &'o [u16] {
     let address = |case: u16| arms[usize::from(case)].lock_word().map(|lock| ptr::from_ref(lock).addr());
+    if arms.len() > FEW {
+        return by_lock_sorting(arms, order, address);
+    }
+    let mut len = 0;
+    for case in 0..arms.len() as u16 {
+        let here = address(case);
+        let place = order[..len].iter().rposition(|&before| address(before) <= here).map_or(0, |at| at + 1);
+        if here.is_none() || place > 0 && address(order[place - 1]) == here {
+            continue;
+        }
+        order.copy_within(place..len, place + 1);
+        order[place] = case;
+        len += 1;
+    }
+    &order[..len]
+}
+
+/// The same for many cases, where inserting one by one would take long.
+#[cold]
+fn by_lock_sorting<'o>(
+    arms: &[Arm<'_>],
+    order: &'o mut [u16],
+    address: impl Fn(u16) -> Option<usize>,
+) -> &'o [u16] {
     let mut len = 0;
     for case in 0..arms.len() {
         let case = case as u16;
@@ -72,7 +88,8 @@ mod tests {
         let mut seen = std::collections::HashMap::new();
         for _ in 0..24_000 {
             let mut order = [0, 1, 2, 3];
-            let drawn: Vec<usize> = (0..4).map(|at| draw(&mut order, at)).collect();
+            let mut chance = Chance::new();
+            let drawn: Vec<usize> = (0..4).map(|at| chance.draw(&mut order, at)).collect();
             *seen.entry(drawn).or_insert(0) += 1;
         }
         assert_eq!(seen.len(), 24, "all permutations come up");
@@ -92,11 +109,15 @@ mod tests {
             Arm::send(&tx2),
             Arm::recv(&rx),
         ];
-        let mut order = [0; 6];
-        let locks = by_lock(&arms, &mut order);
-        let addresses: Vec<usize> =
-            locks.iter().map(|&c| ptr::from_ref(arms[usize::from(c)].lock_word().unwrap()).addr()).collect();
-        assert_eq!(addresses.len(), 2);
-        assert!(addresses[0] < addresses[1]);
+        for arms in [arms.to_vec(), arms.repeat(FEW)] {
+            let mut order = vec![0; arms.len()];
+            let locks = by_lock(&arms, &mut order);
+            let addresses: Vec<usize> = locks
+                .iter()
+                .map(|&case| ptr::from_ref(arms[usize::from(case)].lock_word().unwrap()).addr())
+                .collect();
+            assert_eq!(addresses.len(), 2, "of {} cases", arms.len());
+            assert!(addresses[0] < addresses[1]);
+        }
     }
 }
