@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use gort::channel::{RecvError, SendError, TryRecvError, TrySendError};
 use gort::sync::WaitGroup;
 
-use crate::support::{Chan, alone, on_procs, settle};
+use crate::support::{Chan, alone, cpu_time, on_procs, settle};
 
 const CAPACITIES: [usize; 7] = [0, 1, 2, 3, 7, 64, 199];
 
@@ -336,65 +336,46 @@ fn what_a_value_owns_travels_with_it() {
     });
 }
 
-/// chanlinear.go: whoever gives up waiting leaves the queue without a search, so that twice the waiters take twice the
-/// time, not four times.
+/// chanlinear.go: whoever gives up waiting leaves the queue without a search: it makes no difference whether those at
+/// the front leave first or those in the middle.
 #[gort::test(unsafe(migrate))]
 fn leaving_a_queue_does_not_search_it() {
-    /// How long it takes `n` selects that wait on one popular channel to be chosen by another.
-    fn leave(n: usize) -> std::time::Duration {
+    const WAITERS: usize = 16_000;
+    /// How much work it is until selects that wait on one popular channel have left it, chosen by others in this order.
+    fn leave(order: impl Iterator<Item = usize>) -> f64 {
         let popular = Chan::<()>::new(0);
-        let own: Vec<_> = (0..n).map(|_| Chan::<()>::new(0)).collect();
-        let done = WaitGroup::new();
+        let own: Vec<_> = (0..WAITERS).map(|_| Chan::<()>::new(0)).collect();
+        let (started, done) = (WaitGroup::new(), WaitGroup::new());
+        started.add(WAITERS as isize);
         for mine in own.clone() {
-            let popular = popular.clone();
+            let (popular, started) = (popular.clone(), started.clone());
             done.go(move || {
+                started.done();
                 gort::select! {
                     recv(popular.rx) -> _ => panic!("nobody sends there"),
                     recv(mine.rx) -> value => value.unwrap(),
                 }
             });
         }
+        started.wait();
         settle();
-        let start = std::time::Instant::now();
-        // From the middle outwards: neither end of the queue helps.
-        let middle = n / 2;
-        (0..middle).flat_map(|i| [middle - 1 - i, middle + i]).for_each(|i| own[i].send(()));
+        let before = cpu_time();
+        order.for_each(|i| own[i].send(()));
         done.wait();
-        start.elapsed()
+        (cpu_time() - before).as_secs_f64()
     }
     alone(1, || {
-        const SMALL: usize = 1000;
-        const TIMES: usize = 16;
-        leave(SMALL);
-        // A quadratic cost would show as a factor of TIMES on top; a noisy machine may be slow now and then, not always.
-        let ratios: Vec<f64> = (0..8)
-            .map(|_| {
-                let small = leave(SMALL).as_secs_f64();
-                leave(SMALL * TIMES).as_secs_f64() / (small * TIMES as f64)
-            })
-            .take_while_inclusive(|ratio| *ratio > 4.0)
-            .collect();
-        assert!(ratios.iter().any(|ratio| *ratio <= 4.0), "cost per waiter grew by {ratios:?}");
+        let from_the_front = || leave(0..WAITERS);
+        let from_the_middle = || {
+            let middle = WAITERS / 2;
+            leave((0..middle).flat_map(|i| [middle - 1 - i, middle + i]))
+        };
+        from_the_front();
+        // A search of half the queue each time would be fifty times the work. Once without it is proof enough.
+        let mut ratios = Vec::new();
+        while ratios.iter().all(|ratio| *ratio > 3.0) {
+            assert!(ratios.len() < 6, "leaving from the middle is dearer by {ratios:?}");
+            ratios.push(from_the_middle() / from_the_front());
+        }
     });
 }
-
-/// `Iterator::take_while`, with the element that ends it.
-trait TakeWhileInclusive: Iterator + Sized {
-    fn take_while_inclusive(
-        self,
-        mut more: impl FnMut(&Self::Item) -> bool,
-    ) -> impl Iterator<Item = Self::Item> {
-        let mut ended = false;
-        let mut items = self;
-        std::iter::from_fn(move || {
-            if ended {
-                return None;
-            }
-            let item = items.next()?;
-            ended = !more(&item);
-            Some(item)
-        })
-    }
-}
-
-impl<I: Iterator> TakeWhileInclusive for I {}

@@ -139,6 +139,15 @@ pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
+/// Processor time this process has used so far: what others do to the machine does not count.
+pub(crate) fn cpu_time() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a valid place to write to.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut now) };
+    assert_eq!(result, 0, "clock_gettime");
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
 /// Random numbers (splitmix64). `GO_PORTS_SEED` replays a run; the seed is printed if the test fails.
 pub(crate) struct Chance {
     seed: u64,

@@ -65,10 +65,8 @@ mod models {
     #[test]
     fn loom_one_claimer_wins_and_the_waiter_sees_what_it_wrote() {
         model::check(|| {
-            let world = Arc::new(World {
-                claim: Claim::new(),
-                words: [Cell::new(0), Cell::new(0), Cell::new(0)],
-            });
+            let world =
+                Arc::new(World { claim: Claim::new(), words: [Cell::new(0), Cell::new(0), Cell::new(0)] });
             let claimers = [1, 2, 3].map(|token| {
                 let world = world.clone();
                 thread::spawn(move || {

@@ -69,7 +69,8 @@ fn find(groups: &str, mounts: &str) -> Option<Found> {
         let mut fields = line.splitn(3, ':');
         let (id, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
         if controllers.split(',').any(|name| name == "cpu") {
-            let is_v1 = |kind: &str, options: &str| kind == "cgroup" && options.split(',').any(|name| name == "cpu");
+            let is_v1 =
+                |kind: &str, options: &str| kind == "cgroup" && options.split(',').any(|name| name == "cpu");
             return mounted(mounts, path, is_v1).map(Found::V1);
         }
         if id == "0" && controllers.is_empty() {

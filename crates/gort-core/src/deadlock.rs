@@ -83,7 +83,8 @@ fn foreign_threads_awake(rt: &Runtime) -> bool {
     let Some(threads) = thread_count() else { return true };
     // Relaxed: counts of a process in which something moves may not fit together, whatever their ordering; that is why the
     // monitor believes a deadlock only if it finds it twice, and nothing ran in between.
-    let accounted = rt.threads.alive.load(Ordering::Relaxed) as isize + PARKED_FOR_EVER.load(Ordering::Relaxed);
+    let accounted =
+        rt.threads.alive.load(Ordering::Relaxed) as isize + PARKED_FOR_EVER.load(Ordering::Relaxed);
     threads as isize > accounted
 }
 

@@ -45,7 +45,8 @@ struct Segment {
 }
 
 fn take_segment(bytes: usize) -> io::Result<Segment> {
-    let class = class::for_bytes(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let class =
+        class::for_bytes(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let rt = runtime().ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, NO_RUNTIME))?;
     let g = rt.pool.take(class)?;
     // SAFETY: goroutines are never freed.

@@ -8,9 +8,9 @@
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 
-use crate::sys::atomic::{AtomicBool, Ordering};
 #[cfg(not(loom))]
 use crate::sys::atomic::spin_hint;
+use crate::sys::atomic::{AtomicBool, Ordering};
 #[cfg(loom)]
 use crate::sys::waiters::Waiters;
 

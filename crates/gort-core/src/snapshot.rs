@@ -62,10 +62,14 @@ const STACK_BYTES: usize = 64 * 1024;
 pub fn goroutines() -> Vec<Goroutine> {
     let Some(rt) = runtime() else { return Vec::new() };
     let now = Moment::now();
-    let mut all: Vec<Goroutine> = rt.pool.all().filter_map(|g| {
-        // SAFETY: goroutines are never freed, and what a walk reads of them is atomic.
-        read(unsafe { g.as_ref() }, now)
-    }).collect();
+    let mut all: Vec<Goroutine> = rt
+        .pool
+        .all()
+        .filter_map(|g| {
+            // SAFETY: goroutines are never freed, and what a walk reads of them is atomic.
+            read(unsafe { g.as_ref() }, now)
+        })
+        .collect();
     all.sort_by_key(|g| g.id);
     all
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::g::{G, start};
 use crate::ids::{GoroutineId, NO_RUNTIME};
 use crate::m::M;
+use crate::park;
 use crate::sched::runtime;
 use crate::stack::class;
 
@@ -67,7 +68,9 @@ unsafe fn launch<F: FnOnce() + Send>(spec: Spec<'_>, body: F) -> io::Result<Goro
     let rt = runtime().ok_or_else(no_runtime)?;
     let class = match spec.stack_bytes {
         None => rt.default_class,
-        Some(bytes) => class::for_bytes(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?,
+        Some(bytes) => {
+            class::for_bytes(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?
+        }
     };
     let m = M::current();
     let p = m.and_then(M::p);
@@ -93,6 +96,8 @@ unsafe fn launch<F: FnOnce() + Send>(spec: Spec<'_>, body: F) -> io::Result<Goro
             rt.put_global(g);
         }
     }
+    // A goroutine may do nothing but start others.
+    park::checkpoint();
     Ok(GoroutineId::from_u64(id).expect("ids start at 1"))
 }
 
@@ -105,7 +110,7 @@ fn no_runtime() -> io::Error {
 /// end, who may expect that everything is gone by then. Without this it happens right after the body.
 #[inline]
 pub fn end_locals() {
-    if let Some((_, g)) = crate::park::this() {
+    if let Some((_, g)) = park::this() {
         start::end_locals(g);
     }
 }

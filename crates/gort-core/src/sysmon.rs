@@ -1,6 +1,7 @@
 //! The monitor: a thread without a processor that looks at everything now and then.
 //!
 //! - It keeps the coarse clock.
+//! - It asks goroutines that have had a processor for 10 ms while others wait to yield at their next checkpoint.
 //! - It wakes a machine for work that lies beside an idle processor: a goroutine that was made ready by one which then
 //!   went on computing.
 //! - It finds that nothing can ever happen again: a deadlock.
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use crate::deadlock::{self, Verdict};
 use crate::env::Moment;
-use crate::sched::Runtime;
+use crate::sched::{self, MAX_PROCS, Runtime};
 use crate::{cpus, trim};
 
 const PERIOD_MIN: Duration = Duration::from_millis(1);
@@ -25,6 +26,8 @@ const PERIOD_MAX: Duration = Duration::from_millis(10);
 const QUIET_LOOKS: u32 = 10;
 /// While threads of the program's own could still wake somebody, a deadlock is looked for this often.
 const DEADLOCK_MAX: Duration = Duration::from_secs(1);
+/// How long a goroutine may have a processor that others wait for: Go's time slice.
+const SLICE: Duration = Duration::from_millis(10);
 const QUOTA_PERIOD: Duration = Duration::from_secs(1);
 
 /// GOMAXPROCS follows the system's settings.
@@ -54,6 +57,8 @@ struct Watch {
     quiet: u32,
     /// At the last look there was a deadlock, and this many goroutines had been run in all.
     dead_at: Option<u64>,
+    /// For each processor: the tick at which it was last seen, and since when it stands there.
+    slices: [(u32, Moment); MAX_PROCS],
     quota_next: Moment,
     trimmer: trim::Trimmer,
 }
@@ -66,6 +71,7 @@ impl Watch {
             deep: false,
             quiet: 0,
             dead_at: None,
+            slices: [(0, Moment::NEVER); MAX_PROCS],
             quota_next: Moment::after(QUOTA_PERIOD),
             trimmer: trim::Trimmer::new(rt),
         }
@@ -113,10 +119,30 @@ impl Watch {
             self.rt.wake_p();
         }
         self.period = Some(if waiting { PERIOD_MIN } else { self.longer(PERIOD_MAX) });
+        self.look_at_slices(now);
         if FOLLOW.load(Ordering::Relaxed) && now >= self.quota_next {
             self.quota_next = now.plus(QUOTA_PERIOD);
             self.follow_quota();
         }
+    }
+
+    /// Asks processors that stand at one goroutine for a full slice, while something waits, to move on.
+    fn look_at_slices(&mut self, now: Moment) {
+        let queued_globally = self.rt.global_len.load(Ordering::Relaxed) != 0;
+        let mut any = false;
+        for p in self.rt.all_ps() {
+            let slice = &mut self.slices[p.id as usize];
+            let tick = p.tick.load(Ordering::Relaxed);
+            if slice.0 != tick {
+                *slice = (tick, now);
+                p.yield_wanted.store(false, Ordering::Relaxed);
+            } else if now.since(slice.1) >= SLICE {
+                let waits = queued_globally || !p.queue.is_empty() || p.timers.earliest() <= now;
+                p.yield_wanted.store(waits, Ordering::Relaxed);
+                any |= waits;
+            }
+        }
+        sched::set_yield_wanted(any);
     }
 
     /// Whether a goroutine is queued, or a timer is due.

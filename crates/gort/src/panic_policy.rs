@@ -68,7 +68,8 @@ pub(crate) fn unjoined(payload: Box<dyn Any + Send>) {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("Box<dyn Any>");
-    let id = gort_core::park::goroutine_id().map_or_else(String::new, |id| format!("\n\ngoroutine {id} [running]:"));
+    let id = gort_core::park::goroutine_id()
+        .map_or_else(String::new, |id| format!("\n\ngoroutine {id} [running]:"));
     eprintln!("panic: {text}{id}\n[ended by GORT_PANIC=crash: nobody joins this goroutine]");
     std::process::exit(2)
 }

@@ -117,7 +117,8 @@ where
     let origin = Origin { pc: 0, at };
     // SAFETY: nothing is borrowed.
     let started = unsafe { go::start(belongs, stack, origin, AssertUnwindSafe(main), || ()) };
-    let (end, _id) = started.unwrap_or_else(|error| panic!("gort: the main goroutine can not be started: {error}"));
+    let (end, _id) =
+        started.unwrap_or_else(|error| panic!("gort: the main goroutine can not be started: {error}"));
     match end.join() {
         Ok(value) => value,
         Err(payload) if payload.is::<Goexit>() => wait_for_the_others(),

@@ -45,8 +45,7 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     assert!(gort_core::rt::is_started(), "{}", gort_core::NO_RUNTIME);
-    let scope =
-        Scope { shared: Arc::new(Shared::default()), scope: PhantomData, env: PhantomData };
+    let scope = Scope { shared: Arc::new(Shared::default()), scope: PhantomData, env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     scope.shared.wait();
     // First an own panic, then a child's.

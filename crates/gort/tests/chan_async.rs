@@ -29,6 +29,28 @@ fn poll<F: Future>(future: Pin<&mut F>, calls: &Arc<Calls>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(&Waker::from(calls.clone())))
 }
 
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker's own affair");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_is_not_the_senders_affair() {
+    let value = Arc::new(());
+    let (tx, rx) = bounded(0);
+    let mut recv = pin!(rx.recv_async());
+    let waker = Waker::from(Arc::new(Panics));
+    assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(tx.send(value.clone()), Ok(()));
+    assert_eq!(Arc::strong_count(&value), 2, "the value is in one place");
+    let calls = Arc::new(Calls::default());
+    assert_eq!(poll(recv, &calls), Poll::Ready(Ok(value.clone())));
+    assert_eq!(Arc::strong_count(&value), 1);
+}
+
 #[test]
 fn futures_wait_and_are_woken() {
     let calls = Arc::new(Calls::default());

@@ -85,7 +85,7 @@ mod tasks {
 
     #[gort::test(unsafe(migrate))]
     fn err_group_keeps_the_first_error_and_cancels() {
-        let (group, ctx) = ErrGroup::with_context(&gort::context::background());
+        let (group, ctx) = ErrGroup::with_context(gort::context::background());
         for i in 0..8 {
             let ctx = ctx.clone();
             group.go(move || {
@@ -104,7 +104,7 @@ mod tasks {
 
     #[gort::test(unsafe(migrate))]
     fn err_group_without_errors_cancels_at_the_end() {
-        let (group, ctx) = ErrGroup::<()>::with_context(&gort::context::background());
+        let (group, ctx) = ErrGroup::<()>::with_context(gort::context::background());
         let seen = ctx.clone();
         group.go(move || {
             assert!(seen.err().is_none());

@@ -23,7 +23,8 @@ pub(crate) fn build_example(name: &str) -> PathBuf {
             profile => drop(build.args(["--profile", profile])),
         }
         let parent = profile_dir.parent().expect("the profile's directory has a parent");
-        if file_name(parent).matches('-').count() >= 2 {
+        // A target directory may be called anything; only in its root cargo keeps its notes on the compiler.
+        if file_name(parent).matches('-').count() >= 2 && !parent.join(".rustc_info.json").exists() {
             build.args(["--target", file_name(parent)]);
             build.arg("--target-dir").arg(parent.parent().expect("a triple lies in the target directory"));
         } else {

@@ -146,7 +146,8 @@ impl G {
         unsafe {
             at.write(g);
             let this = at.as_ptr().cast_const();
-            *(*this).coroutine.get() = Some(Coroutine::with_stack(stack, move |yielder, ()| live(this, yielder)));
+            *(*this).coroutine.get() =
+                Some(Coroutine::with_stack(stack, move |yielder, ()| live(this, yielder)));
         }
     }
 

@@ -37,7 +37,13 @@ pub(crate) const fn fits<F>() -> bool {
 /// # Safety
 /// The free `G` is the caller's. `F` fits, and does not unwind; what it borrows outlives the goroutine.
 #[inline]
-pub(crate) unsafe fn furnish<F: FnOnce() + Send>(g: NonNull<G>, id: u64, parent: u64, origin: Origin, body: F) {
+pub(crate) unsafe fn furnish<F: FnOnce() + Send>(
+    g: NonNull<G>,
+    id: u64,
+    parent: u64,
+    origin: Origin,
+    body: F,
+) {
     // SAFETY: goroutines are never freed.
     let g = unsafe { g.as_ref() };
     g.parent.store(parent, Ordering::Relaxed);

@@ -29,7 +29,8 @@ impl Note {
             }
             if deadline.is_some_and(|deadline| Moment::now() >= deadline) {
                 // Woken between the look and here: then the exchange fails and the wake-up is used up.
-                let woken = self.0.compare_exchange(SLEEPING, CLEAR, Ordering::Relaxed, Ordering::Relaxed).is_err();
+                let woken =
+                    self.0.compare_exchange(SLEEPING, CLEAR, Ordering::Relaxed, Ordering::Relaxed).is_err();
                 return woken && self.take();
             }
         }
@@ -96,12 +97,17 @@ mod tests {
         });
         let (note, sent, got) = &*shared;
         for round in 1..=ROUNDS {
-            let deadline = (round % 3 == 0).then(|| Moment::after(Duration::from_nanos(round as u64 % 7_000)));
+            let deadline =
+                (round % 3 == 0).then(|| Moment::after(Duration::from_nanos(round as u64 % 7_000)));
             if !note.sleep(deadline) {
                 assert!(deadline.is_some(), "only a deadline ends a sleep that nobody ends");
                 assert!(note.sleep(None));
             }
-            assert_eq!(sent.load(Ordering::Relaxed), round, "what was written before the wake-up is seen after it");
+            assert_eq!(
+                sent.load(Ordering::Relaxed),
+                round,
+                "what was written before the wake-up is seen after it"
+            );
             got.store(round, Ordering::Relaxed);
         }
         waker.join().expect("the waker does not panic");

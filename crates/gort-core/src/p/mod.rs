@@ -29,6 +29,8 @@ pub(crate) struct P {
     pub(crate) retired: AtomicBool,
     /// Retired, and nobody owns it (under the lock of the scheduler).
     pub(crate) out: AtomicBool,
+    /// The monitor asks: the running goroutine has had the processor for long and others wait for it.
+    pub(crate) yield_wanted: AtomicBool,
     pub(crate) stats: Stats,
     pub(crate) eager: WakePolicy,
     pub(crate) rng: Rng,
@@ -116,7 +118,11 @@ impl WakePolicy {
     pub(crate) fn check(&self) {
         let waited = env::ticks().saturating_sub(self.since.replace(0));
         let score = self.score.get();
-        self.score.set(if waited > Self::SLOW_TICKS { (score + 4).min(Self::MAX) } else { score.saturating_sub(1) });
+        self.score.set(if waited > Self::SLOW_TICKS {
+            (score + 4).min(Self::MAX)
+        } else {
+            score.saturating_sub(1)
+        });
     }
 }
 
@@ -134,6 +140,7 @@ impl P {
             tick: AtomicU32::new(0),
             retired: AtomicBool::new(false),
             out: AtomicBool::new(false),
+            yield_wanted: AtomicBool::new(false),
             stats: Stats::default(),
             eager: WakePolicy::default(),
             rng: Rng::new(seed),

@@ -10,7 +10,7 @@ use crate::env::Moment;
 use crate::g::{Command, G};
 use crate::ids::WaitReason;
 use crate::m::M;
-use crate::sched::{the_runtime, Runtime};
+use crate::sched::{Runtime, the_runtime};
 use crate::stack::guard;
 use crate::timers::{Action, Node};
 

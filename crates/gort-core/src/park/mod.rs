@@ -23,6 +23,7 @@ pub(crate) mod goroutine;
 pub(crate) mod thread;
 
 use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
 
 use crate::claim::Claim;
 use crate::env::Moment;
@@ -149,6 +150,26 @@ pub fn yield_now() {
     match this() {
         Some((m, g)) => goroutine::yield_now(m, g),
         None => std::thread::yield_now(),
+    }
+}
+
+/// A place where a goroutine that never parks can be asked to let others run: operations that mostly succeed at once, of
+/// which a program may well do nothing else in a loop. Yields if the goroutine has had its processor for long and others
+/// wait for it; else one load.
+#[inline(always)]
+pub fn checkpoint() {
+    if crate::sched::yield_wanted() {
+        checkpoint_slow();
+    }
+}
+
+#[cold]
+fn checkpoint_slow() {
+    if let Some((m, g)) = this()
+        && let Some(p) = m.p()
+        && p.yield_wanted.swap(false, Ordering::Relaxed)
+    {
+        goroutine::yield_now(m, g);
     }
 }
 

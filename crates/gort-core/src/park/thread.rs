@@ -10,8 +10,8 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::AtomicIsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Sleeper, TAG_THREAD};
 use crate::claim::Claim;

@@ -73,7 +73,10 @@ impl<T> LocalQueue<T> {
     /// Thief: takes `item` if it is still in the `next` slot.
     pub(crate) fn steal_next(&self, item: *mut T) -> Option<NonNull<T>> {
         // Acquire: pairs with the swap in `set_next`.
-        self.next.compare_exchange(item, ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed).ok().and_then(NonNull::new)
+        self.next
+            .compare_exchange(item, ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed)
+            .ok()
+            .and_then(NonNull::new)
     }
 
     /// Owner: appends `item` to the ring. Full: gives it back.
@@ -102,7 +105,12 @@ impl<T> LocalQueue<T> {
             }
             let item = self.slots[(head & MASK) as usize].load(Ordering::Relaxed);
             // Release: invariant 2. The owner wrote the slot itself, so there is nothing to acquire.
-            match self.head.compare_exchange_weak(head, head.wrapping_add(1), Ordering::Release, Ordering::Relaxed) {
+            match self.head.compare_exchange_weak(
+                head,
+                head.wrapping_add(1),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return NonNull::new(item),
                 Err(seen) => head = seen,
             }
@@ -134,7 +142,11 @@ impl<T> LocalQueue<T> {
             batch[i as usize] = self.slots[(head.wrapping_add(i) & MASK) as usize].load(Ordering::Relaxed);
         }
         // Release: invariant 2.
-        if self.head.compare_exchange(head, head.wrapping_add(count), Ordering::Release, Ordering::Relaxed).is_ok() {
+        if self
+            .head
+            .compare_exchange(head, head.wrapping_add(count), Ordering::Release, Ordering::Relaxed)
+            .is_ok()
+        {
             batch[..count as usize].iter().copied().filter_map(NonNull::new).for_each(&mut sink);
         }
     }
@@ -160,7 +172,11 @@ impl<T> LocalQueue<T> {
                 to.slots[(to_tail.wrapping_add(i) & MASK) as usize].store(item, Ordering::Relaxed);
             }
             // Release: invariant 2: the slots have been read.
-            if self.head.compare_exchange(head, head.wrapping_add(count), Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            if self
+                .head
+                .compare_exchange(head, head.wrapping_add(count), Ordering::AcqRel, Ordering::Relaxed)
+                .is_err()
+            {
                 continue;
             }
             let last = to_tail.wrapping_add(count - 1);
@@ -192,3 +208,6 @@ impl<T> LocalQueue<T> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

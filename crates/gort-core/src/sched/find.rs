@@ -4,8 +4,8 @@
 
 use std::ptr::NonNull;
 
-use super::{Queued, Runtime};
 use super::keeper::Watch;
+use super::{Queued, Runtime};
 use crate::env::Moment;
 use crate::g::G;
 use crate::g::start::{self, Origin};
@@ -104,12 +104,8 @@ impl Runtime {
         self.search.stop();
         // While we searched others relied on us, with goroutines and with timers, and we took only one thing. If there
         // is more, the next machine.
-        if self.work_in_sight() {
-            return self.wake_p();
-        }
-        let when = self.earliest_timer();
-        if when != Moment::NEVER {
-            self.announce_timer(when);
+        if self.more_to_do() {
+            self.wake_p();
         }
     }
 
@@ -173,7 +169,8 @@ impl Runtime {
             if deep && self.take_due_timers(p, victim) {
                 return p.queue.take_next().or_else(|| p.queue.pop());
             }
-            let stolen = victim.queue.steal_half(&p.queue).or_else(|| if deep { steal_next(victim) } else { None });
+            let stolen =
+                victim.queue.steal_half(&p.queue).or_else(|| if deep { steal_next(victim) } else { None });
             if stolen.is_some() {
                 p.stats.steals.up();
                 return stolen;
@@ -230,9 +227,9 @@ impl Runtime {
 
     /// A goroutine that makes the call; a child of none.
     fn start_for_timer(&self, p: &'static P, call: Call) -> NonNull<G> {
-        let g = self
-            .free_g(Some(p), self.default_class)
-            .unwrap_or_else(|error| crate::sys::throw(format_args!("no stack for a timer's function: {error}")));
+        let g = self.free_g(Some(p), self.default_class).unwrap_or_else(|error| {
+            crate::sys::throw(format_args!("no stack for a timer's function: {error}"))
+        });
         let origin = Origin { pc: 0, at: std::panic::Location::caller() };
         // SAFETY: the free `G` is ours; the closure is small, and what the call needs is its own.
         unsafe { start::furnish(g, p.next_id(&self.ids), 0, origin, move || call.make()) };
@@ -241,7 +238,10 @@ impl Runtime {
     }
 
     /// Whether any ring or the global queue holds something.
-    #[expect(clippy::len_zero, reason = "the length is that of the ring; `is_empty` speaks of what runs next as well")]
+    #[expect(
+        clippy::len_zero,
+        reason = "the length is that of the ring; `is_empty` speaks of what runs next as well"
+    )]
     pub(crate) fn work_in_sight(&self) -> bool {
         self.global_len.load(Ordering::Relaxed) != 0 || self.all_ps().any(|p| p.queue.len() != 0)
     }

@@ -61,3 +61,54 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::{Keeper, Watch};
+    use crate::env::Moment;
+
+    fn soon() -> Moment {
+        Moment::after(Duration::from_millis(5))
+    }
+
+    /// Late enough that a test which waits for it is seen to hang.
+    fn late() -> Moment {
+        Moment::after(Duration::from_secs(600))
+    }
+
+    #[test]
+    fn it_keeps_until_the_deadline() {
+        let (keeper, deadline) = (Keeper::new(), soon());
+        assert_eq!(keeper.tell(deadline), Watch::Nobody);
+        assert!(keeper.keep(deadline));
+        assert!(Moment::now() >= deadline);
+        assert_eq!(keeper.tell(deadline), Watch::Nobody, "it has gone");
+    }
+
+    #[test]
+    fn it_is_told_of_what_comes_earlier_and_not_of_what_comes_later() {
+        let keeper = Arc::new(Keeper::new());
+        let keeps = thread::spawn({
+            let keeper = keeper.clone();
+            move || keeper.keep(late())
+        });
+        while keeper.tell(Moment::NEVER) == Watch::Nobody {
+            thread::yield_now();
+        }
+        assert!(!keeper.keep(soon()), "there is one already");
+        assert_eq!(keeper.tell(Moment::NEVER), Watch::Kept);
+        assert!(!keeps.is_finished());
+        assert_eq!(keeper.tell(soon()), Watch::Kept);
+        assert!(keeps.join().expect("it does not panic"));
+    }
+
+    #[test]
+    fn a_deadline_at_the_beginning_of_time_is_no_absence() {
+        let keeper = Keeper::new();
+        assert!(keeper.keep(Moment::from_nanos(0)));
+    }
+}

@@ -38,7 +38,7 @@ pub(crate) mod threads;
 
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 
 use crate::env::Moment;
 use crate::g::G;
@@ -48,8 +48,8 @@ use crate::m::M;
 use crate::m::note::Note;
 use crate::p::P;
 use crate::stack::class::Class;
-use crate::sys::mem::PageDeque;
 use crate::sys::atomic::{AtomicUsize, Ordering, fence};
+use crate::sys::mem::PageDeque;
 use keeper::Keeper;
 use search::Searchers;
 
@@ -105,8 +105,22 @@ unsafe impl Send for Shared {}
 
 /// Where the monitor sleeps while nothing happens.
 pub(crate) struct Monitor {
-    pub(crate) asleep: std::sync::atomic::AtomicBool,
+    pub(crate) asleep: AtomicBool,
     pub(crate) note: Note,
+}
+
+/// Some processor is asked to give its goroutine up at the next checkpoint (`P::yield_wanted` says which).
+static YIELD_WANTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a checkpoint has to look more closely.
+#[inline(always)]
+pub(crate) fn yield_wanted() -> bool {
+    YIELD_WANTED.load(Ordering::Relaxed)
+}
+
+/// The monitor's sum over all processors.
+pub(crate) fn set_yield_wanted(wanted: bool) {
+    YIELD_WANTED.store(wanted, Ordering::Relaxed);
 }
 
 static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());

@@ -42,22 +42,15 @@ unsafe impl Send for World {}
 // SAFETY: as above.
 unsafe impl Sync for World {}
 
-/// What a machine does with a goroutine that it has found.
-#[derive(Clone, Copy, PartialEq)]
-enum Then {
-    /// Runs it for a moment, and looks for the next.
-    GoOn,
-    /// Runs it for ever: the machine and its processor are gone.
-    Compute,
-}
-
 impl World {
     /// Processors, machines and goroutines, all of them nobody's. As many goroutines are `timed`, the last ones: they wait
     /// for a timer. All others are runnable, in no queue yet.
     fn new(ps: usize, ms: usize, gs: usize, timed: usize) -> World {
         let rt = Box::new(Runtime::new(0));
         let ps: Vec<Box<P>> = (0..ps).map(|id| Box::new(P::new(id as u32, 1))).collect();
-        ps.iter().zip(&rt.all_ps).for_each(|(p, slot)| slot.store(ptr::from_ref(&**p).cast_mut(), Ordering::Relaxed));
+        ps.iter()
+            .zip(&rt.all_ps)
+            .for_each(|(p, slot)| slot.store(ptr::from_ref(&**p).cast_mut(), Ordering::Relaxed));
         rt.procs.store(ps.len() as u32, Ordering::Relaxed);
         // Release: pairs with the Acquire in `all_ps`.
         rt.made_ps.store(ps.len() as u32, Ordering::Release);
@@ -71,7 +64,16 @@ impl World {
             })
             .collect();
         let ms = (0..ms).map(|id| Box::new(M::new(id as u32))).collect();
-        World { rt, ps, ms, gs: all, timers, expected: gs, found: AtomicUsize::new(0), all_found: Note::new() }
+        World {
+            rt,
+            ps,
+            ms,
+            gs: all,
+            timers,
+            expected: gs,
+            found: AtomicUsize::new(0),
+            all_found: Note::new(),
+        }
     }
 
     fn p(&self, at: usize) -> &'static P {
@@ -117,41 +119,33 @@ impl World {
     }
 
     /// Machine `m` has run something on processor `p`, and looks for more.
-    fn machine(&self, m: usize, p: usize, then: Then) {
+    fn machine(&self, m: usize, p: usize) {
         let m: &'static M = immortal(&*self.ms[m]);
         m.acquire_p(self.p(p));
-        self.machine_loop(m, then);
+        self.find_one(m);
     }
 
     /// Machine `m` searches, with processor `p`.
-    fn searcher(&self, m: usize, p: usize, then: Then) {
+    fn searcher(&self, m: usize, p: usize) {
         self.ms[m].spinning.set(true);
-        self.machine(m, p, then);
+        self.machine(m, p);
     }
 
-    /// Machine `m` comes back from a blocking call and takes a processor, if one is idle.
-    fn comes_back(&self, m: usize, then: Then) {
-        let m: &'static M = immortal(&*self.ms[m]);
-        if let Some(p) = self.rt.take_idle_p() {
-            m.acquire_p(p);
-            self.machine_loop(m, then);
-        }
+    /// Machine `m` has no processor, and waits for somebody who comes with one.
+    fn without_processor(&self, m: usize) {
+        self.find_one(immortal(&*self.ms[m]));
     }
 
-    fn machine_loop(&self, m: &'static M, then: Then) {
+    /// The machine runs the first goroutine that it finds for ever.
+    fn find_one(&self, m: &'static M) {
         until_the_end(|| {
-            while let Some(g) = self.rt.find_runnable(m) {
-                // SAFETY: goroutines live as long as the world.
-                let g = unsafe { g.as_ref() };
-                assert_eq!(g.status.load().status(), Status::Runnable, "it was found before");
-                g.status.transition_to_running();
-                // Release: the last one's thread has seen what all others did.
-                if self.found.fetch_add(1, Ordering::AcqRel) + 1 == self.expected {
-                    self.all_found.wake();
-                }
-                if then == Then::Compute {
-                    return;
-                }
+            let Some(g) = self.rt.find_runnable(m) else { return };
+            // SAFETY: goroutines live as long as the world.
+            let g = unsafe { g.as_ref() };
+            assert_eq!(g.status.load().status(), Status::Runnable, "it was found before");
+            g.status.transition_to_running();
+            if self.found.fetch_add(1, Ordering::AcqRel) + 1 == self.expected {
+                self.all_found.wake();
             }
         });
     }
@@ -184,17 +178,17 @@ fn until_the_end(body: impl FnOnce()) {
 
 /// The thread that is made for a processor for which no machine is idle: it becomes machine `m`. The next such thread,
 /// if there are more machines, is there from then on.
-fn newborn(world: &Arc<World>, m: usize, then: Then) -> JoinHandle<()> {
+fn newborn(world: &Arc<World>, m: usize) -> JoinHandle<()> {
     let world = world.clone();
     thread::spawn(move || {
         let mut next = None;
         until_the_end(|| {
             let p = world.rt.threads.wait_for_request();
-            next = (m + 1 < world.ms.len()).then(|| newborn(&world, m + 1, then));
+            next = (m + 1 < world.ms.len()).then(|| newborn(&world, m + 1));
             let m: &'static M = immortal(&*world.ms[m]);
             m.spinning.set(p.starts_spinning.get());
             m.acquire_p(p);
-            world.machine_loop(m, then);
+            world.find_one(m);
         });
         next.into_iter().for_each(|next| next.join().expect("the model holds"));
     })
@@ -210,10 +204,7 @@ fn start(world: &Arc<World>, body: impl FnOnce(&World) + 'static) -> JoinHandle<
 fn loom_submitted_while_the_last_machine_goes_idle() {
     model::check(|| {
         let world = Arc::new(World::new(2, 2, 1, 0));
-        let threads = vec![
-            start(&world, |world| world.machine(0, 1, Then::Compute)),
-            newborn(&world, 1, Then::Compute),
-        ];
+        let threads = vec![start(&world, |world| world.machine(0, 1)), newborn(&world, 1)];
         world.submit(0, 0);
         world.settle(threads);
     });
@@ -223,10 +214,7 @@ fn loom_submitted_while_the_last_machine_goes_idle() {
 fn loom_submitted_from_outside_while_the_last_machine_goes_idle() {
     model::check(|| {
         let world = Arc::new(World::new(1, 2, 1, 0));
-        let threads = vec![
-            start(&world, |world| world.machine(0, 0, Then::Compute)),
-            newborn(&world, 1, Then::Compute),
-        ];
+        let threads = vec![start(&world, |world| world.machine(0, 0)), newborn(&world, 1)];
         world.submit_from_outside(0);
         world.settle(threads);
     });
@@ -241,29 +229,58 @@ fn loom_submitted_while_the_only_searcher_finds_something() {
         world.rt.search.start();
         let world = Arc::new(world);
         let threads = vec![
-            start(&world, |world| world.searcher(0, 1, Then::Compute)),
-            start(&world, |world| world.machine(1, 2, Then::Compute)),
-            newborn(&world, 2, Then::Compute),
+            start(&world, |world| world.searcher(0, 1)),
+            start(&world, |world| world.machine(1, 2)),
+            newborn(&world, 2),
         ];
         world.submit(0, 1);
         world.settle(threads);
     });
 }
 
-/// A waker is counted as searching until it has found out that there is nobody to wake; others rely on it meanwhile.
+/// A waker is counted as searching until it has found out that there is no processor; others rely on it meanwhile.
 #[test]
-fn loom_a_waker_finds_no_processor() {
+fn loom_submitted_while_a_waker_finds_no_processor() {
     model::check(|| {
-        let world = World::new(1, 3, 2, 0);
-        world.queue_before(0);
+        let world = World::new(1, 2, 1, 0);
+        world.rt.search.start();
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.rt.wake_p_slow()),
+            start(&world, |world| world.machine(0, 0)),
+            newborn(&world, 1),
+        ];
+        world.submit_from_outside(0);
+        world.settle(threads);
+    });
+}
+
+/// A processor is given away, by a machine that is about to block, while others submit from outside.
+#[test]
+fn loom_submitted_while_a_processor_is_handed_off() {
+    model::check(|| {
+        let world = Arc::new(World::new(1, 2, 1, 0));
+        let threads = vec![start(&world, |world| world.rt.handoff_p(world.p(0))), newborn(&world, 0)];
+        world.submit_from_outside(0);
+        world.settle(threads);
+    });
+}
+
+/// A machine that has been idle for long ends, unless somebody has just come with a processor.
+#[test]
+fn loom_submitted_while_an_idle_machine_ends() {
+    model::check(|| {
+        let world = World::new(1, 2, 1, 0);
+        // So that no idle machine is wanted.
+        world.rt.procs.store(0, Ordering::Relaxed);
         world.make_idle(0);
         let world = Arc::new(world);
         let threads = vec![
-            start(&world, |world| world.rt.wake_p()),
-            start(&world, |world| world.comes_back(0, Then::GoOn)),
-            newborn(&world, 1, Then::GoOn),
+            start(&world, |world| world.without_processor(0)),
+            newborn(&world, 1),
+            start(&world, |_| futex::time_passes(Moment::from_nanos(60_000_000_000))),
         ];
-        world.submit_from_outside(1);
+        world.submit_from_outside(0);
         world.settle(threads);
     });
 }
@@ -274,8 +291,8 @@ fn loom_timer_added_while_the_last_machine_goes_idle() {
     model::check(|| {
         let world = Arc::new(World::new(2, 3, 1, 1));
         let threads = vec![
-            start(&world, |world| world.machine(0, 1, Then::Compute)),
-            newborn(&world, 1, Then::Compute),
+            start(&world, |world| world.machine(0, 1)),
+            newborn(&world, 1),
             start(&world, |_| futex::time_passes(SOON)),
         ];
         world.submit_timer(0, 0, SOON);
@@ -292,11 +309,28 @@ fn loom_keeper_does_not_sleep_past_an_earlier_timer() {
         world.add_timer(1, 1, LATER);
         let world = Arc::new(world);
         let threads = vec![
-            start(&world, |world| world.machine(0, 1, Then::Compute)),
-            newborn(&world, 1, Then::Compute),
+            start(&world, |world| world.machine(0, 1)),
+            newborn(&world, 1),
             start(&world, |_| futex::time_passes(SOON)),
         ];
         world.submit_timer(0, 0, SOON);
+        world.settle(threads);
+    });
+}
+
+/// A processor is given away with a timer on it while the last machine goes idle.
+#[test]
+fn loom_timer_on_a_processor_that_is_handed_off() {
+    model::check(|| {
+        let world = World::new(2, 3, 1, 1);
+        world.add_timer(0, 0, SOON);
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.rt.handoff_p(world.p(0))),
+            start(&world, |world| world.machine(0, 1)),
+            newborn(&world, 1),
+        ];
+        futex::time_passes(SOON);
         world.settle(threads);
     });
 }
@@ -311,8 +345,8 @@ fn loom_timer_added_while_the_only_searcher_finds_something() {
         world.make_idle(2);
         let world = Arc::new(world);
         let threads = vec![
-            start(&world, |world| world.searcher(0, 1, Then::Compute)),
-            newborn(&world, 1, Then::Compute),
+            start(&world, |world| world.searcher(0, 1)),
+            newborn(&world, 1),
             start(&world, |_| futex::time_passes(SOON)),
         ];
         world.submit_timer(0, 0, SOON);
@@ -324,14 +358,13 @@ fn loom_timer_added_while_the_only_searcher_finds_something() {
 #[test]
 fn loom_timer_added_while_a_waker_finds_no_processor() {
     model::check(|| {
-        let world = World::new(2, 3, 2, 1);
-        world.queue_before(0);
-        world.make_idle(1);
+        let world = World::new(2, 3, 1, 1);
+        world.rt.search.start();
         let world = Arc::new(world);
         let threads = vec![
-            start(&world, |world| world.rt.wake_p()),
-            start(&world, |world| world.comes_back(0, Then::GoOn)),
-            newborn(&world, 1, Then::GoOn),
+            start(&world, |world| world.rt.wake_p_slow()),
+            start(&world, |world| world.machine(0, 1)),
+            newborn(&world, 1),
         ];
         world.submit_timer(0, 0, SOON);
         futex::time_passes(SOON);

@@ -88,3 +88,105 @@ impl Searchers {
         fence(Ordering::SeqCst);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::Searchers;
+
+    #[test]
+    fn nobody_is_woken_if_no_processor_is_idle_or_somebody_searches() {
+        let counts = Searchers::new();
+        assert!(!counts.must_wake());
+        counts.one_more_idle();
+        assert!(counts.must_wake());
+        assert_eq!(counts.searching(), 1, "the woken is counted from the start");
+        assert!(!counts.must_wake());
+        counts.stop();
+        assert!(counts.must_wake());
+        counts.one_less_idle();
+        counts.stop();
+        assert_eq!((counts.idle(), counts.searching()), (0, 0));
+    }
+
+    #[test]
+    fn at_most_half_of_the_busy_search() {
+        let counts = Searchers::new();
+        assert!(counts.try_start(4) && counts.try_start(4));
+        assert!(!counts.try_start(4), "two of four search");
+        counts.one_more_idle();
+        counts.stop();
+        assert!(counts.try_start(4), "one of three searches");
+        assert!(!counts.try_start(4));
+        assert!(!Searchers::new().try_start(0));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use std::sync::Arc;
+
+    use loom::thread;
+
+    use super::Searchers;
+    use crate::m::note::Note;
+    use crate::sys::atomic::{AtomicBool, Ordering};
+    use crate::sys::model;
+
+    /// One item, one machine that gives up searching, and one submitter, in the order of the picture above. (The whole
+    /// scheduler is modelled in `sched::models`; this is for the barriers.)
+    struct World {
+        item: AtomicBool,
+        counts: Searchers,
+        note: Note,
+    }
+
+    impl World {
+        fn submit(&self, must_wake: fn(&Searchers) -> bool) {
+            self.item.store(true, Ordering::Relaxed);
+            if must_wake(&self.counts) {
+                self.note.wake();
+            }
+        }
+
+        fn give_up(&self, stop: fn(&Searchers)) {
+            self.counts.one_more_idle();
+            stop(&self.counts);
+            if !self.item.load(Ordering::Relaxed) {
+                self.note.sleep(None);
+            }
+        }
+    }
+
+    fn submit_against_give_up(must_wake: fn(&Searchers) -> bool, stop: fn(&Searchers)) {
+        model::check(move || {
+            let world = World { item: AtomicBool::new(false), counts: Searchers::new(), note: Note::new() };
+            world.counts.start();
+            let world = Arc::new(world);
+            let searcher = thread::spawn({
+                let world = world.clone();
+                move || world.give_up(stop)
+            });
+            world.submit(must_wake);
+            searcher.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_either_the_waker_wakes_or_the_searcher_sees() {
+        submit_against_give_up(Searchers::must_wake, Searchers::stop);
+    }
+
+    #[test]
+    #[should_panic(expected = "deadlock")]
+    fn loom_a_waker_without_barrier_is_found() {
+        submit_against_give_up(|counts| counts.idle() != 0 && counts.try_be_first(), Searchers::stop);
+    }
+
+    #[test]
+    #[should_panic(expected = "deadlock")]
+    fn loom_a_searcher_without_barrier_is_found() {
+        submit_against_give_up(Searchers::must_wake, |counts| {
+            counts.searching.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+}

@@ -117,7 +117,7 @@ impl Runtime {
 
     /// The caller is counted as searching and owes a wake-up.
     #[cold]
-    fn wake_p_slow(&self) {
+    pub(super) fn wake_p_slow(&self) {
         loop {
             if let Some(p) = self.take_idle_p() {
                 return self.start_m(p, true);
@@ -125,10 +125,20 @@ impl Runtime {
             // Somebody else took the last idle processor. But while we were counted others relied on us, and a
             // processor may have become idle again meanwhile: a searcher that gives up looks once more.
             self.search.stop();
-            if !self.work_in_sight() || !self.search.must_wake() {
+            if !self.more_to_do() || !self.search.must_wake() {
                 return;
             }
         }
+    }
+
+    /// Somebody has stopped searching, on whom others may have relied: whether there is a goroutine that could run, or a
+    /// timer that no idle machine watches.
+    pub(super) fn more_to_do(&self) -> bool {
+        if self.work_in_sight() {
+            return true;
+        }
+        let when = self.earliest_timer();
+        when != Moment::NEVER && self.keeper.tell(when) == super::keeper::Watch::Nobody
     }
 
     /// There is a timer at `when` whose processor may be busy for long: somebody idle has to know.

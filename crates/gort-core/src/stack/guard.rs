@@ -54,7 +54,8 @@ fn way() -> Way {
 
 fn install_vectored(lows: &[usize]) -> bool {
     // On the stack: this also runs in the scheduler, which must not use malloc.
-    let mut ranges = [libc::iovec { iov_base: ptr::null_mut(), iov_len: GUARD_BYTES }; super::slab::SLAB_PLOTS];
+    let mut ranges =
+        [libc::iovec { iov_base: ptr::null_mut(), iov_len: GUARD_BYTES }; super::slab::SLAB_PLOTS];
     for (range, &low) in ranges.iter_mut().zip(lows) {
         range.iov_base = ptr::without_provenance_mut(low);
     }

@@ -150,7 +150,9 @@ impl SignalStack {
     pub(crate) fn install() -> io::Result<SignalStack> {
         let flags = MapFlags::PRIVATE | MapFlags::STACK | MapFlags::NORESERVE;
         // SAFETY: a fresh anonymous mapping disturbs nothing.
-        let at = unsafe { mmap_anonymous(ptr::null_mut(), SIGNAL_STACK_BYTES, ProtFlags::READ | ProtFlags::WRITE, flags) }?;
+        let at = unsafe {
+            mmap_anonymous(ptr::null_mut(), SIGNAL_STACK_BYTES, ProtFlags::READ | ProtFlags::WRITE, flags)
+        }?;
         let stack = libc::stack_t { ss_sp: at, ss_flags: 0, ss_size: SIGNAL_STACK_BYTES };
         // SAFETY: the mapping stays until `drop`, which first takes it out of use.
         match unsafe { libc::sigaltstack(&stack, ptr::null_mut()) } {
@@ -162,7 +164,8 @@ impl SignalStack {
 
 impl Drop for SignalStack {
     fn drop(&mut self) {
-        let off = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: SIGNAL_STACK_BYTES };
+        let off =
+            libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: SIGNAL_STACK_BYTES };
         // SAFETY: takes the stack out of use and unmaps it; dropped on the thread that installed it.
         unsafe {
             libc::sigaltstack(&off, ptr::null_mut());

@@ -170,7 +170,8 @@ fn reserve(slab: usize) -> io::Result<std::ops::Range<usize>> {
                 return Ok(start..start + bytes / slab * slab);
             }
             Err(error) if bytes == slab => {
-                let text = format!("gort: out of address space for goroutine stacks ({slab} bytes more): {error}");
+                let text =
+                    format!("gort: out of address space for goroutine stacks ({slab} bytes more): {error}");
                 return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
             }
             Err(_) => bytes = (bytes / 2).max(slab),

@@ -70,7 +70,10 @@ pub(crate) fn wake(word: *const AtomicU32, count: u32) {
 pub(crate) fn time_passes(now: Moment) {
     let mut kernel = kernel();
     crate::env::model::set_now(now);
-    kernel.sleepers.extract_if(.., |sleeper| sleeper.deadline <= now).for_each(|sleeper| sleeper.bed.notify_one());
+    kernel
+        .sleepers
+        .extract_if(.., |sleeper| sleeper.deadline <= now)
+        .for_each(|sleeper| sleeper.bed.notify_one());
 }
 
 /// The model has seen what it wanted to see: whoever sleeps, or is about to, unwinds with [`Ended`].

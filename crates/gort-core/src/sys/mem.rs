@@ -85,7 +85,9 @@ impl<T: Copy> PageVec<T> {
                 self.at = at.cast();
                 self.cap = bytes / size_of::<T>();
             }
-            Err(error) => super::throw(format_args!("out of memory: cannot grow a runtime table to {bytes} bytes: {error}")),
+            Err(error) => super::throw(format_args!(
+                "out of memory: cannot grow a runtime table to {bytes} bytes: {error}"
+            )),
         }
     }
 }
@@ -201,11 +203,16 @@ impl<T: Copy> PageDeque<T> {
     /// Twice the pages. The values are put in order, so that the new half is free.
     #[cold]
     fn grow(&mut self) {
-        let mut larger = PageDeque { cap: (self.cap * 2).max(PAGE / size_of::<T>().next_power_of_two()), ..Self::default() };
+        let mut larger = PageDeque {
+            cap: (self.cap * 2).max(PAGE / size_of::<T>().next_power_of_two()),
+            ..Self::default()
+        };
         let bytes = larger.cap * size_of::<T>();
         match reserve(bytes) {
             Ok(at) => larger.at = at.as_ptr().cast(),
-            Err(error) => super::throw(format_args!("out of memory: cannot grow a runtime queue to {bytes} bytes: {error}")),
+            Err(error) => super::throw(format_args!(
+                "out of memory: cannot grow a runtime queue to {bytes} bytes: {error}"
+            )),
         }
         while let Some(value) = self.pop_front() {
             // SAFETY: the new pages hold more values than there are.

@@ -22,6 +22,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomPinned;
 use std::mem::{self, MaybeUninit};
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
@@ -73,8 +74,12 @@ unsafe fn wake(external: *const External) {
         signal.woken = true;
         signal.waker.take()
     };
-    if let Some(waker) = waker {
-        waker.wake();
+    if let Some(waker) = waker
+        && let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()))
+    {
+        // A foreign waker's panic has been reported by the hook. It is not the misfortune of whoever sends here: other
+        // waiters are still to be woken, and the value has changed places. A payload's drop might panic again.
+        mem::forget(payload);
     }
 }
 

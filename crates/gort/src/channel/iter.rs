@@ -50,7 +50,7 @@ impl<T> Iterator for Iter<'_, T> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        self.rx.recv().ok()
+        self.rx.next_value()
     }
 }
 
@@ -70,7 +70,7 @@ impl<T> Iterator for IntoIter<T> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        self.rx.recv().ok()
+        self.rx.next_value()
     }
 }
 

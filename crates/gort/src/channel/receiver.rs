@@ -1,7 +1,7 @@
 //! The receiving end.
 
 use std::fmt;
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
@@ -93,12 +93,13 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        let mut value = MaybeUninit::uninit();
-        match self.recv_until(&mut value, Moment::NEVER) {
-            // SAFETY: `Done` says that the value was written.
-            Outcome::Done => Ok(unsafe { value.assume_init() }),
-            _ => Err(RecvError),
-        }
+        self.recv_as(Moment::NEVER, Ok, |_| Err(RecvError))
+    }
+
+    /// The same without a reason: what loops over a channel want.
+    #[inline]
+    pub(super) fn next_value(&self) -> Option<T> {
+        self.recv_as(Moment::NEVER, Some, |_| None)
     }
 
     /// Receives a value if there is one: a `select` with this case and a default.
@@ -120,17 +121,13 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        let mut value = MaybeUninit::uninit();
-        let outcome = match &self.flavor {
-            // SAFETY: the pointer is to room for a value.
-            Flavor::Chan(chan) => unsafe { chan.try_recv(value.as_mut_ptr()) },
-            _ => self.recv_until(&mut value, AT_ONCE),
-        };
-        match outcome {
-            // SAFETY: `Done` says that the value was written.
-            Outcome::Done => Ok(unsafe { value.assume_init() }),
+        let not = |outcome| match outcome {
             Outcome::Ended => Err(TryRecvError::Disconnected),
-            Outcome::TimedOut => Err(TryRecvError::Empty),
+            _ => Err(TryRecvError::Empty),
+        };
+        match &self.flavor {
+            Flavor::Chan(chan) => chan.try_recv(Ok, not),
+            _ => self.recv_as(AT_ONCE, Ok, not),
         }
     }
 
@@ -158,22 +155,21 @@ impl<T> Receiver<T> {
     }
 
     pub(super) fn recv_by(&self, deadline: Moment) -> Result<T, RecvTimeoutError> {
-        let mut value = MaybeUninit::uninit();
-        match self.recv_until(&mut value, deadline) {
-            // SAFETY: `Done` says that the value was written.
-            Outcome::Done => Ok(unsafe { value.assume_init() }),
+        self.recv_as(deadline, Ok, |outcome| match outcome {
             Outcome::Ended => Err(RecvTimeoutError::Disconnected),
-            Outcome::TimedOut => Err(RecvTimeoutError::Timeout),
-        }
+            _ => Err(RecvTimeoutError::Timeout),
+        })
     }
 
     #[inline]
-    fn recv_until(&self, value: &mut MaybeUninit<T>, deadline: Moment) -> Outcome {
+    fn recv_as<R>(&self, deadline: Moment, got: impl Fn(T) -> R, not: impl FnOnce(Outcome) -> R) -> R {
         match &self.flavor {
-            // SAFETY: the pointer is to room for a value.
-            Flavor::Chan(chan) => unsafe { chan.recv(value.as_mut_ptr(), deadline) },
-            Flavor::Clock(clock) => recv_tick(clock, value, deadline),
-            Flavor::Nil => wait_until(WaitReason::ChanReceiveNil, deadline),
+            Flavor::Chan(chan) => chan.recv(deadline, got, not),
+            Flavor::Clock(clock) => match recv_tick(clock, deadline) {
+                Some(tick) => got(tick),
+                None => not(Outcome::TimedOut),
+            },
+            Flavor::Nil => not(wait_until(WaitReason::ChanReceiveNil, deadline)),
         }
     }
 
@@ -239,13 +235,13 @@ impl<T> Receiver<T> {
     }
 }
 
+/// `T` is `Instant`.
 #[inline(never)]
-fn recv_tick<T>(clock: &Clock, value: &mut MaybeUninit<T>, deadline: Moment) -> Outcome {
-    let Some(tick) = clock.recv(deadline) else { return Outcome::TimedOut };
+fn recv_tick<T>(clock: &Clock, deadline: Moment) -> Option<T> {
+    let tick = clock.recv(deadline)?;
     debug_assert_eq!(mem::size_of::<T>(), mem::size_of::<Instant>());
     // SAFETY: a clock is found in a `Receiver<Instant>` only (Flavor's invariant), so `T` is `Instant`.
-    unsafe { value.as_mut_ptr().cast::<Instant>().write(tick) };
-    Outcome::Done
+    Some(unsafe { mem::transmute_copy::<Instant, T>(&tick) })
 }
 
 impl<T> Clone for Receiver<T> {

@@ -203,7 +203,27 @@ impl<T> Ring<T> {
     #[inline]
     pub(super) unsafe fn pop(&mut self, out: *mut T) -> bool {
         // SAFETY: invariant 1: the slot at the head holds a value.
-        unsafe { out.copy_from_nonoverlapping(slot(self.head_block, self.head), 1) };
+        unsafe {
+            out.copy_from_nonoverlapping(self.first(), 1);
+            self.pass_first()
+        }
+    }
+
+    /// The first value, for who wants to move it out himself. [`Ring::pass_first`] follows.
+    ///
+    /// # Safety
+    /// The ring is not empty.
+    #[inline]
+    pub(super) unsafe fn first(&self) -> *const T {
+        slot(self.head_block, self.head)
+    }
+
+    /// Goes on behind the first value, which has been moved out. Answers like [`Ring::pop`].
+    ///
+    /// # Safety
+    /// The ring is not empty.
+    #[inline]
+    pub(super) unsafe fn pass_first(&mut self) -> bool {
         self.head += 1;
         if self.head != self.end {
             return false;

@@ -1,7 +1,7 @@
 //! The sending end.
 
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
@@ -82,11 +82,10 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-        let mut value = ManuallyDrop::new(value);
-        match self.send_until(&mut value, Moment::NEVER) {
-            Outcome::Done => Ok(()),
-            // SAFETY: only `Done` means that the value has been moved out.
-            _ => Err(SendError(unsafe { ManuallyDrop::take(&mut value) })),
+        // SAFETY: the value is there, and forgotten if it has been moved out.
+        match unsafe { self.send_until(&raw const value, Moment::NEVER) } {
+            Outcome::Done => gone(value),
+            _ => Err(SendError(value)),
         }
     }
 
@@ -104,18 +103,12 @@ impl<T> Sender<T> {
     #[inline]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         let Flavor::Chan(chan) = &self.flavor else { return Err(TrySendError::Full(value)) };
-        let mut value = ManuallyDrop::new(value);
-        // SAFETY: the pointer is to a value, which counts as moved out from `Done` on.
-        let outcome = unsafe { chan.try_send(&mut *value) };
-        if outcome == Outcome::Done {
-            return Ok(());
+        // SAFETY: the value is there, and forgotten if it has been moved out.
+        match unsafe { chan.try_send(&raw const value) } {
+            Outcome::Done => gone(value),
+            Outcome::Ended => Err(TrySendError::Disconnected(value)),
+            Outcome::TimedOut => Err(TrySendError::Full(value)),
         }
-        // SAFETY: only `Done` means that the value has been moved out.
-        let value = unsafe { ManuallyDrop::take(&mut value) };
-        Err(match outcome {
-            Outcome::Ended => TrySendError::Disconnected(value),
-            _ => TrySendError::Full(value),
-        })
     }
 
     /// Sends a value, waiting for `timeout` at the longest.
@@ -142,24 +135,21 @@ impl<T> Sender<T> {
     }
 
     fn send_by(&self, value: T, deadline: Moment) -> Result<(), SendTimeoutError<T>> {
-        let mut value = ManuallyDrop::new(value);
-        let outcome = self.send_until(&mut value, deadline);
-        if outcome == Outcome::Done {
-            return Ok(());
+        // SAFETY: the value is there, and forgotten if it has been moved out.
+        match unsafe { self.send_until(&raw const value, deadline) } {
+            Outcome::Done => gone(value),
+            Outcome::Ended => Err(SendTimeoutError::Disconnected(value)),
+            Outcome::TimedOut => Err(SendTimeoutError::Timeout(value)),
         }
-        // SAFETY: only `Done` means that the value has been moved out.
-        let value = unsafe { ManuallyDrop::take(&mut value) };
-        Err(match outcome {
-            Outcome::Ended => SendTimeoutError::Disconnected(value),
-            _ => SendTimeoutError::Timeout(value),
-        })
     }
 
+    /// # Safety
+    /// As for [`Chan::send`](super::chan::Chan::send).
     #[inline]
-    fn send_until(&self, value: &mut ManuallyDrop<T>, deadline: Moment) -> Outcome {
+    unsafe fn send_until(&self, value: *const T, deadline: Moment) -> Outcome {
         match &self.flavor {
-            // SAFETY: the pointer is to a value; the callers know that it is gone after `Done`.
-            Flavor::Chan(chan) => unsafe { chan.send(&mut **value, deadline) },
+            // SAFETY: the caller's promise.
+            Flavor::Chan(chan) => unsafe { chan.send(value, deadline) },
             Flavor::Nil => wait_until(WaitReason::ChanSendNil, deadline),
         }
     }
@@ -169,14 +159,13 @@ impl<T> Sender<T> {
     /// # Safety
     /// `begun` came from a sender of this channel and was neither completed nor undone.
     pub(crate) unsafe fn complete(&self, begun: Begun, value: T) -> Result<(), SendError<T>> {
-        let mut value = ManuallyDrop::new(value);
         let sent = match (&self.flavor, begun) {
             // SAFETY: the caller owns the reservation; the value is gone if the answer is true.
-            (Flavor::Chan(chan), Begun::Reserved) => unsafe { chan.send_reserved(&*value) },
+            (Flavor::Chan(chan), Begun::Reserved) => unsafe { chan.send_reserved(&raw const value) },
             (Flavor::Chan(_), Begun::Receiver(node)) => {
                 // SAFETY: popped and not yet woken; its slot is for a value of this channel.
                 unsafe {
-                    node.as_ref().slot.get().cast::<T>().copy_from_nonoverlapping(&*value, 1);
+                    node.as_ref().slot.get().cast::<T>().copy_from_nonoverlapping(&raw const value, 1);
                     node.as_ref().ok.set(true);
                     Node::wake(node);
                 }
@@ -184,8 +173,7 @@ impl<T> Sender<T> {
             }
             _ => false,
         };
-        // SAFETY: it was not moved out.
-        if sent { Ok(()) } else { Err(SendError(unsafe { ManuallyDrop::take(&mut value) })) }
+        if sent { gone(value) } else { Err(SendError(value)) }
     }
 
     /// Closes the channel: Go's `close`. Nothing can be sent any more; receivers get what is buffered, then
@@ -260,6 +248,17 @@ impl<T> Sender<T> {
             Flavor::Nil => std::ptr::null(),
         }
     }
+}
+
+/// The value has been moved out through a pointer: what is left here is not dropped. Between the two nothing unwinds: a
+/// channel runs no code of others but wakers of futures, whose panics end where they are called.
+///
+/// Arguments are pointed to where they are and forgotten where they are: a large value that is put into another place first,
+/// be it a `ManuallyDrop`, is copied once more.
+#[inline]
+fn gone<T, E>(value: T) -> Result<(), E> {
+    mem::forget(value);
+    Ok(())
 }
 
 impl<T> Clone for Sender<T> {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::{Mutex, Semaphore, WaitGroup};
 use crate::context::{CancelFn, Context};
 use crate::go;
-use crate::panic_policy::Goexit;
 use crate::panic_policy;
+use crate::panic_policy::Goexit;
 
 /// A group of goroutines of which the first error counts: `golang.org/x/sync/errgroup.Group`. Clones are the same
 /// group.

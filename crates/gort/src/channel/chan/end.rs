@@ -3,11 +3,11 @@
 //! The end is a bit in the state; whoever waits is woken without `ok`, looks again, and finds it. Knows the channel's
 //! steps; who decides that it ends is the business of `ends` and of `Sender::close`.
 
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use super::{Chan, OBSERVED, ONE_VALUE, Outcome, RECV_WAITING, RETURNED, SEND_WAITING};
+use super::{Chan, OBSERVED, ONE_VALUE, RECV_WAITING, RETURNED, SEND_WAITING};
 use crate::channel::clock::AT_ONCE;
 use crate::channel::owed::Owed;
 
@@ -61,9 +61,7 @@ impl<T> Chan<T> {
     }
 
     fn next_value(&self) -> Option<T> {
-        let mut value = MaybeUninit::uninit();
-        // SAFETY: `Done` says that the value was written.
-        unsafe { (self.recv(value.as_mut_ptr(), AT_ONCE) == Outcome::Done).then(|| value.assume_init()) }
+        self.recv(AT_ONCE, Some, |_| None)
     }
 }
 

@@ -13,6 +13,7 @@
 //!
 //! Knows the channel's steps, and of selects only that one may be chosen to send (`grant`).
 
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
@@ -101,28 +102,52 @@ impl<T> Chan<T> {
         }
     }
 
-    /// Receives a value into `*out`, waiting until `deadline` at the longest.
+    /// Receives a value, waiting until `deadline` at the longest. `got` and `not` make the result of it, under the lock
+    /// even: they only wrap.
     ///
-    /// # Safety
-    /// `out` may be written; it holds a value if the outcome is `Done`, and only then.
+    /// So a buffered value moves straight into the result, which matters if it is large.
     #[inline]
-    pub(in crate::channel) unsafe fn recv(&self, out: *mut T, deadline: Moment) -> Outcome {
+    pub(in crate::channel) fn recv<R>(
+        &self,
+        deadline: Moment,
+        got: impl Fn(T) -> R,
+        not: impl FnOnce(Outcome) -> R,
+    ) -> R {
         self.lock.lock();
         let state = self.state.load(Ordering::Relaxed);
         if state & DIVERTS_RECV == 0 && state >= ONE_VALUE {
-            // SAFETY: the lock is held, there is a value, and `out` may be written. The borrow ends with the line.
+            // SAFETY: the lock is held, and there is a value, which is moved out once. The borrow ends before the lock is
+            // given back.
             unsafe {
-                let block_ended = (*self.guarded.get()).ring.pop(out);
+                let ring = &mut (*self.guarded.get()).ring;
+                let result = got(ring.first().read());
+                let block_ended = ring.pass_first();
                 self.store(state - ONE_VALUE);
                 if block_ended {
                     self.unlock_leaving_block();
                 } else {
                     self.lock.unlock();
                 }
+                result
             }
-            return Outcome::Done;
+        } else {
+            let mut value = MaybeUninit::uninit();
+            // SAFETY: the lock is held; `Done` says that the value was written.
+            unsafe {
+                match self.recv_specially(value.as_mut_ptr(), deadline) {
+                    Outcome::Done => got(value.assume_init()),
+                    outcome => not(outcome),
+                }
+            }
         }
-        // SAFETY: the lock is held; `out` as promised by the caller.
+    }
+
+    /// # Safety
+    /// The lock is held, it is given back; `out` may be written, and holds a value if the outcome is `Done`.
+    #[inline]
+    unsafe fn recv_specially(&self, out: *mut T, deadline: Moment) -> Outcome {
+        let state = self.state.load(Ordering::Relaxed);
+        // SAFETY: the caller's promise.
         unsafe {
             if state & !(QUIET_FOR_RECV | ENDED) == SEND_WAITING
                 && let Some(outcome) = self.take_over(out)
@@ -150,20 +175,16 @@ impl<T> Chan<T> {
     }
 
     /// Like [`Chan::recv`] with a deadline in the past, but an empty channel is found without the lock.
-    ///
-    /// # Safety
-    /// As for [`Chan::recv`].
     #[inline]
-    pub(in crate::channel) unsafe fn try_recv(&self, out: *mut T) -> Outcome {
+    pub(in crate::channel) fn try_recv<R>(&self, got: impl Fn(T) -> R, not: impl FnOnce(Outcome) -> R) -> R {
         let state = self.look();
         if state & !QUIET_FOR_RECV == 0 {
-            return Outcome::TimedOut;
+            return not(Outcome::TimedOut);
         }
         if state & !(QUIET_FOR_RECV | ENDED) == 0 {
-            return Outcome::Ended;
+            return not(Outcome::Ended);
         }
-        // SAFETY: the caller's promise.
-        unsafe { self.recv(out, AT_ONCE) }
+        self.recv(AT_ONCE, got, not)
     }
 
     // ---- Outlined: entered with the lock held, left without ----
@@ -185,7 +206,7 @@ impl<T> Chan<T> {
     }
 
     /// # Safety
-    /// The lock is held; else as for [`Chan::recv`].
+    /// As for [`Chan::recv_specially`].
     #[inline(never)]
     unsafe fn recv_waiting(&self, out: *mut T) -> Outcome {
         // SAFETY: the caller's promise.
@@ -193,7 +214,7 @@ impl<T> Chan<T> {
     }
 
     /// # Safety
-    /// The lock is held; else as for [`Chan::recv`].
+    /// As for [`Chan::recv_specially`].
     #[inline(never)]
     unsafe fn recv_waiting_until(&self, out: *mut T, deadline: Moment) -> Outcome {
         // SAFETY: the caller's promise.
@@ -230,7 +251,7 @@ impl<T> Chan<T> {
     }
 
     /// # Safety
-    /// The lock is held; else as for [`Chan::recv`].
+    /// As for [`Chan::recv_specially`].
     #[inline(always)]
     unsafe fn recv_or_wait(&self, out: *mut T, deadline: Moment) -> Outcome {
         loop {
@@ -364,7 +385,7 @@ impl<T> Chan<T> {
     }
 
     /// # Safety
-    /// The lock is held; else as for [`Chan::recv`].
+    /// As for [`Chan::recv_specially`].
     #[inline(never)]
     unsafe fn recv_special(&self, out: *mut T) -> Option<Outcome> {
         let mut owed = Owed::new();
