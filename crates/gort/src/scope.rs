@@ -175,7 +175,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the goroutine to end, and returns what its function returned. Parks the caller.
     ///
     /// # Errors
-    /// The payload of its panic, which is then not raised again by the scope; [`Goexit`](crate::Goexit) after `goexit`.
+    /// The payload of its panic, which is then not raised again by the scope; [`Goexit`] after `goexit`.
     pub fn join(self) -> Result<T> {
         self.end.join()
     }

@@ -82,7 +82,7 @@ pub(crate) enum Begun {
     Received,
     /// The receive fails: the channel has ended.
     RecvEnded,
-    /// The value is being computed by a select that was chosen to send: see [`meet`](super::chan::meet).
+    /// The value is being computed by a select that was chosen to send: see [`meet`].
     Promised(NonNull<Node>),
     /// A slot of the buffer is kept for the value to send.
     Reserved,

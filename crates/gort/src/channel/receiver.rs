@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use gort_core::env::Moment;
 use gort_core::ids::WaitReason;
+use gort_core::park;
 
 use super::chan::Outcome;
 use super::clock::{AT_ONCE, Clock};
@@ -126,7 +127,10 @@ impl<T> Receiver<T> {
             _ => Err(TryRecvError::Empty),
         };
         match &self.flavor {
-            Flavor::Chan(chan) => chan.try_recv(Ok, not),
+            Flavor::Chan(chan) => {
+                park::checkpoint();
+                chan.try_recv(Ok, not)
+            }
             _ => self.recv_as(AT_ONCE, Ok, not),
         }
     }
@@ -163,6 +167,7 @@ impl<T> Receiver<T> {
 
     #[inline]
     fn recv_as<R>(&self, deadline: Moment, got: impl Fn(T) -> R, not: impl FnOnce(Outcome) -> R) -> R {
+        park::checkpoint();
         match &self.flavor {
             Flavor::Chan(chan) => chan.recv(deadline, got, not),
             Flavor::Clock(clock) => match recv_tick(clock, deadline) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use gort_core::env::Moment;
 use gort_core::ids::WaitReason;
+use gort_core::park;
 
 use super::chan::{CLOSED, Outcome};
 use super::ends::SendEnd;
@@ -102,6 +103,7 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        park::checkpoint();
         let Flavor::Chan(chan) = &self.flavor else { return Err(TrySendError::Full(value)) };
         // SAFETY: the value is there, and forgotten if it has been moved out.
         match unsafe { chan.try_send(&raw const value) } {
@@ -147,6 +149,7 @@ impl<T> Sender<T> {
     /// As for [`Chan::send`](super::chan::Chan::send).
     #[inline]
     unsafe fn send_until(&self, value: *const T, deadline: Moment) -> Outcome {
+        park::checkpoint();
         match &self.flavor {
             // SAFETY: the caller's promise.
             Flavor::Chan(chan) => unsafe { chan.send(value, deadline) },

@@ -130,6 +130,7 @@ pub(super) fn choose(
     terms: Terms,
     payload: &mut Payload,
 ) -> Option<(usize, Begun)> {
+    park::checkpoint();
     // Of a biased select only the first case can be decided without looking at the others.
     let quick = if terms.biased { arms.len().min(1) } else { arms.len() };
     let mut chance = Chance::new();

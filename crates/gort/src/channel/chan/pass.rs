@@ -523,7 +523,8 @@ impl<T> Chan<T> {
     /// Sends `*value` if that is possible now, else queues `node`, in whose slot the value is.
     ///
     /// # Safety
-    /// `value` points to a value; it has been moved out if the answer is `Taken`. The node obeys [`WaitQueue::push`].
+    /// `value` points to a value; it has been moved out if the answer is `Taken`. The node obeys
+    /// [`WaitQueue::push`](crate::waitq::WaitQueue::push).
     pub(in crate::channel) unsafe fn offer_or_enqueue(&self, value: *const T, node: &Node) -> Offered {
         self.lock.lock();
         loop {
