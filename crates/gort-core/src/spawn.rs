@@ -106,11 +106,14 @@ fn no_runtime() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, NO_RUNTIME)
 }
 
-/// Destroys the goroutine-locals of the calling goroutine, which is about to end: for bodies that tell somebody of their
-/// end, who may expect that everything is gone by then. Without this it happens right after the body.
+/// The calling goroutine is about to end, and will tell somebody, who may expect that by then its goroutine-locals are
+/// destroyed and that it is not counted any more. Without this call both happen right after the body.
 #[inline]
-pub fn end_locals() {
-    if let Some((_, g)) = park::this() {
+pub fn leave() {
+    if let Some((m, g)) = park::this() {
         start::end_locals(g);
+        // The destructors may have parked.
+        let m = M::current().unwrap_or(m);
+        runtime().into_iter().for_each(|rt| rt.count_ended(m, g));
     }
 }

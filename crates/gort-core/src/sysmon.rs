@@ -39,7 +39,7 @@ static FOLLOW: AtomicBool = AtomicBool::new(false);
 /// The system gives no thread.
 pub(crate) fn start(rt: &'static Runtime, follow: bool) -> io::Result<()> {
     FOLLOW.store(follow, Ordering::Relaxed);
-    rt.spawn_thread("gort-monitor".into(), move || Watch::new(rt).run())
+    rt.spawn_own_thread(c"gort-monitor", move || Watch::new(rt).run())
 }
 
 /// From now on GOMAXPROCS is what the program says.

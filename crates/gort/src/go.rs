@@ -200,8 +200,8 @@ where
     let id = unsafe {
         spawn::spawn(spec, move || {
             let result = catch_unwind(AssertUnwindSafe(f));
-            // Whoever joins finds the goroutine-locals destroyed, as with threads.
-            spawn::end_locals();
+            // Whoever joins finds the goroutine-locals destroyed, and the goroutine gone.
+            spawn::leave();
             theirs.complete(result);
             after();
         })

@@ -78,6 +78,8 @@ pub(crate) struct G {
     /// How the start function is run, and the function itself.
     start: Cell<unsafe fn(&G, *mut u8)>,
     start_data: UnsafeCell<[u64; INLINE_START / 8]>,
+    /// It does not count as a goroutine any more, though it has not quite ended.
+    pub(crate) counted_out: Cell<bool>,
     /// Goroutine-local storage: an opaque pointer of the room above, null until used.
     pub(crate) locals: Cell<*mut ()>,
 
@@ -161,6 +163,7 @@ impl G {
             lock_count: Cell::new(0),
             start: Cell::new(no_start),
             start_data: UnsafeCell::new([0; INLINE_START / 8]),
+            counted_out: Cell::new(false),
             locals: Cell::new(ptr::null_mut()),
             id: AtomicU64::new(0),
             parent: AtomicU64::new(0),

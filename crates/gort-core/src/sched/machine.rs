@@ -90,9 +90,24 @@ impl Runtime {
         self.in_blocking.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// `g`, which runs on `m`, has ended or is about to: it does not count any more. Once for each goroutine.
+    #[inline]
+    pub(crate) fn count_ended(&self, m: &'static M, g: &'static G) {
+        if g.counted_out.replace(true) {
+            return;
+        }
+        match m.p() {
+            Some(p) => p.stats.ended.up(),
+            // Release: pairs with the Acquire in `count`.
+            None => drop(self.ended_elsewhere.fetch_add(1, Ordering::Release)),
+        }
+    }
+
     /// The goroutine has ended: its `G` is free.
     #[inline]
     fn bury(&self, m: &'static M, g: &'static G) {
+        self.count_ended(m, g);
+        g.counted_out.set(false);
         g.status.transition_to_idle();
         if !m.locked_g.get().is_null() {
             m.locked_g.set(ptr::null());
@@ -101,15 +116,8 @@ impl Runtime {
             m.tainted.set(true);
         }
         match m.p() {
-            Some(p) if g.class == self.default_class => {
-                p.put_g(&self.pool, self.default_class, NonNull::from(g));
-                p.stats.ended.up();
-            }
-            _ => {
-                self.pool.put(NonNull::from(g));
-                // Release: pairs with the Acquire in `count`.
-                self.ended_elsewhere.fetch_add(1, Ordering::Release);
-            }
+            Some(p) if g.class == self.default_class => p.put_g(&self.pool, self.default_class, NonNull::from(g)),
+            _ => self.pool.put(NonNull::from(g)),
         }
         if m.tainted.get()
             && let Some(p) = m.p()

@@ -321,7 +321,7 @@ fn loom_keeper_does_not_sleep_past_an_earlier_timer() {
 /// A processor is given away with a timer on it while the last machine goes idle.
 #[test]
 fn loom_timer_on_a_processor_that_is_handed_off() {
-    model::check(|| {
+    model::check_large(|| {
         let world = World::new(2, 3, 1, 1);
         world.add_timer(0, 0, SOON);
         let world = Arc::new(world);

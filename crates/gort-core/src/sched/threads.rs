@@ -3,6 +3,7 @@
 //!
 //! Machines are never freed: one whose thread has ended is spare, and gets the next thread.
 
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{io, thread};
@@ -111,11 +112,25 @@ impl Runtime {
     /// # Errors
     /// The system gives no thread.
     pub(crate) fn start_helper(&'static self) -> io::Result<()> {
-        self.spawn_thread("gort-threads".into(), move || self.make_threads())
+        self.spawn_own_thread(c"gort-threads", move || self.make_threads())
     }
 
-    /// Starts a thread of the runtime's own.
-    pub(crate) fn spawn_thread(&self, name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    /// Starts a thread of the runtime that is no machine. Not one of std's (`sys::thread` says why).
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn spawn_own_thread(
+        &self,
+        name: &'static CStr,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        sys::thread::spawn(name, THREAD_STACK, body)?;
+        self.threads.alive.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Starts the thread of a machine. Only the helper does; its threads inherit nothing from the program's.
+    fn spawn_thread(&self, name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         thread::Builder::new().name(name).stack_size(THREAD_STACK).spawn(body)?;
         self.threads.alive.fetch_add(1, Ordering::Relaxed);
         Ok(())

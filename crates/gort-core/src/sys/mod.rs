@@ -12,6 +12,7 @@ pub(crate) mod mem;
 pub(crate) mod model;
 #[cfg(loom)]
 pub(crate) mod waiters;
+pub(crate) mod thread;
 pub(crate) mod word;
 
 use std::fmt;

@@ -1,0 +1,59 @@
+//! Threads that std does not know of.
+//!
+//! A thread made by std inherits the capture of output from the one that makes it. Under `cargo test` that is the capture
+//! of whichever test happens to start the runtime; all goroutines of all tests would print into it, and the message of a
+//! failing one would be lost. So the runtime's first threads are made by hand, and those that they make inherit nothing.
+
+use std::ffi::CStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+type Body = Box<dyn FnOnce() + Send>;
+
+/// Starts a detached thread. `body` must not unwind (the process aborts then).
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn spawn(
+    name: &'static CStr,
+    stack_bytes: usize,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let body: Box<Body> = Box::new(Box::new(move || {
+        name_this_thread(name);
+        body();
+    }));
+    let body = Box::into_raw(body);
+    // SAFETY: the attributes are initialised, used and destroyed here; `main` gets the pointer that it takes back.
+    let failed = unsafe {
+        let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+        let mut failed = libc::pthread_attr_init(attributes.as_mut_ptr());
+        if failed == 0 {
+            libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), stack_bytes);
+            libc::pthread_attr_setdetachstate(attributes.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
+            let mut thread = MaybeUninit::uninit();
+            failed = libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), main, body.cast());
+            libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        }
+        failed
+    };
+    if failed == 0 {
+        return Ok(());
+    }
+    // SAFETY: no thread was made, so nobody else takes it.
+    drop(unsafe { Box::from_raw(body) });
+    Err(io::Error::from_raw_os_error(failed))
+}
+
+extern "C" fn main(body: *mut libc::c_void) -> *mut libc::c_void {
+    // SAFETY: `spawn` gave up this box for us.
+    let body = unsafe { Box::from_raw(body.cast::<Body>()) };
+    body();
+    ptr::null_mut()
+}
+
+fn name_this_thread(name: &CStr) {
+    // SAFETY: names the calling thread; the text is valid. A name that is too long is refused, which does no harm.
+    unsafe { libc::pthread_setname_np(libc::pthread_self(), name.as_ptr()) };
+}
