@@ -79,7 +79,7 @@ fn read(g: &G, now: Moment) -> Option<Goroutine> {
     const TRIES: u32 = 8;
     for _ in 0..TRIES {
         let before = g.status.load();
-        if before.status() == Status::Idle {
+        if before.status() == Status::Idle || g.counted_out.load(Ordering::Relaxed) {
             return None;
         }
         let copy = copy(g, before.status(), before.reason(), now);
@@ -197,7 +197,9 @@ fn count(rt: &Runtime) -> Counts {
     }
     for g in rt.pool.all() {
         // SAFETY: goroutines are never freed.
-        match unsafe { g.as_ref() }.status.load().status() {
+        let g = unsafe { g.as_ref() };
+        match g.status.load().status() {
+            _ if g.counted_out.load(Ordering::Relaxed) => continue,
             Status::Idle => continue,
             Status::Runnable => counts.runnable += 1,
             Status::Running => counts.running += 1,

@@ -28,7 +28,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use corosensei::stack::StackPointer;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
@@ -78,8 +78,8 @@ pub(crate) struct G {
     /// How the start function is run, and the function itself.
     start: Cell<unsafe fn(&G, *mut u8)>,
     start_data: UnsafeCell<[u64; INLINE_START / 8]>,
-    /// It does not count as a goroutine any more, though it has not quite ended.
-    pub(crate) counted_out: Cell<bool>,
+    /// It does not count as a goroutine any more, though it has not quite ended. Written by the goroutine and its machine.
+    pub(crate) counted_out: AtomicBool,
     /// Goroutine-local storage: an opaque pointer of the room above, null until used.
     pub(crate) locals: Cell<*mut ()>,
 
@@ -163,7 +163,7 @@ impl G {
             lock_count: Cell::new(0),
             start: Cell::new(no_start),
             start_data: UnsafeCell::new([0; INLINE_START / 8]),
-            counted_out: Cell::new(false),
+            counted_out: AtomicBool::new(false),
             locals: Cell::new(ptr::null_mut()),
             id: AtomicU64::new(0),
             parent: AtomicU64::new(0),

@@ -93,9 +93,10 @@ impl Runtime {
     /// `g`, which runs on `m`, has ended or is about to: it does not count any more. Once for each goroutine.
     #[inline]
     pub(crate) fn count_ended(&self, m: &'static M, g: &'static G) {
-        if g.counted_out.replace(true) {
+        if g.counted_out.load(Ordering::Relaxed) {
             return;
         }
+        g.counted_out.store(true, Ordering::Relaxed);
         match m.p() {
             Some(p) => p.stats.ended.up(),
             // Release: pairs with the Acquire in `count`.
@@ -107,8 +108,8 @@ impl Runtime {
     #[inline]
     fn bury(&self, m: &'static M, g: &'static G) {
         self.count_ended(m, g);
-        g.counted_out.set(false);
         g.status.transition_to_idle();
+        g.counted_out.store(false, Ordering::Relaxed);
         if !m.locked_g.get().is_null() {
             m.locked_g.set(ptr::null());
             g.locked_m.store(ptr::null_mut(), Ordering::Relaxed);
@@ -116,7 +117,9 @@ impl Runtime {
             m.tainted.set(true);
         }
         match m.p() {
-            Some(p) if g.class == self.default_class => p.put_g(&self.pool, self.default_class, NonNull::from(g)),
+            Some(p) if g.class == self.default_class => {
+                p.put_g(&self.pool, self.default_class, NonNull::from(g))
+            }
             _ => self.pool.put(NonNull::from(g)),
         }
         if m.tainted.get()

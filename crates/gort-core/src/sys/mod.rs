@@ -10,9 +10,9 @@ pub(crate) mod futex;
 pub(crate) mod mem;
 #[cfg(all(test, loom))]
 pub(crate) mod model;
+pub(crate) mod thread;
 #[cfg(loom)]
 pub(crate) mod waiters;
-pub(crate) mod thread;
 pub(crate) mod word;
 
 use std::fmt;
