@@ -21,7 +21,7 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom"
 
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
-cargo test -p gort-core --lib --release loom_ 2>&1 | tee "$log"
+cargo test -p gort-core --lib --release loom_ -- --show-output 2>&1 | tee "$log"
 checks="$(awk '/^test result: ok/ { passed += $4 } END { print passed + 0 }' "$log")"
 if [[ "$checks" -eq 0 ]]; then
     echo "loom: no check has run" >&2

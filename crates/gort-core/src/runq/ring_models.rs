@@ -64,14 +64,14 @@ impl World {
     /// A thief's machine: steals once and takes all it got.
     fn rob(&self, thief: usize) {
         let own = &self.thieves[thief];
-        self.victim.steal_half(own).map(take);
+        self.victim.steal_half(own).into_iter().for_each(take);
         while let Some(item) = own.pop() {
             take(item);
         }
     }
 
     fn rob_next(&self) {
-        self.victim.steal_next(self.victim.peek_next()).map(take);
+        self.victim.steal_next(self.victim.peek_next()).into_iter().for_each(take);
     }
 
     /// After all threads have ended: nothing has been lost.
@@ -171,7 +171,7 @@ fn loom_thief_of_a_thief() {
         let second = thread::spawn({
             let world = world.clone();
             move || {
-                world.thieves[0].steal_half(&world.thieves[1]).map(take);
+                world.thieves[0].steal_half(&world.thieves[1]).into_iter().for_each(take);
                 while let Some(item) = world.thieves[1].pop() {
                     take(item);
                 }
@@ -222,9 +222,9 @@ fn loom_is_empty_sees_what_moves() {
             move || assert!(!world.victim.is_empty(), "item 0 was there all the time")
         });
         world.put_next(1);
-        world.victim.take_next().map(take);
+        world.victim.take_next().into_iter().for_each(take);
         world.put_next(2);
-        world.victim.take_next().map(take);
+        world.victim.take_next().into_iter().for_each(take);
         observer.join().unwrap();
         world.settle();
     });
