@@ -28,9 +28,9 @@ const LATER: Moment = Moment::from_nanos(20);
 /// goroutines for immortal: all threads that knew them have ended then.
 struct World {
     rt: Box<Runtime>,
-    ps: Vec<Box<P>>,
-    ms: Vec<Box<M>>,
-    gs: Vec<Box<G>>,
+    ps: Vec<P>,
+    ms: Vec<M>,
+    gs: Vec<G>,
     timers: Vec<Node>,
     expected: usize,
     found: AtomicUsize,
@@ -47,23 +47,23 @@ impl World {
     /// for a timer. All others are runnable, in no queue yet.
     fn new(ps: usize, ms: usize, gs: usize, timed: usize) -> World {
         let rt = Box::new(Runtime::new(0));
-        let ps: Vec<Box<P>> = (0..ps).map(|id| Box::new(P::new(id as u32, 1))).collect();
+        let ps: Vec<P> = (0..ps).map(|id| P::new(id as u32, 1)).collect();
         ps.iter()
             .zip(&rt.all_ps)
-            .for_each(|(p, slot)| slot.store(ptr::from_ref(&**p).cast_mut(), Ordering::Relaxed));
+            .for_each(|(p, slot)| slot.store(ptr::from_ref(p).cast_mut(), Ordering::Relaxed));
         rt.procs.store(ps.len() as u32, Ordering::Relaxed);
         // Release: pairs with the Acquire in `all_ps`.
         rt.made_ps.store(ps.len() as u32, Ordering::Release);
-        let all: Vec<Box<G>> = (0..gs).map(|_| Box::new(G::inert())).collect();
+        let all: Vec<G> = (0..gs).map(|_| G::inert()).collect();
         let timers = all[gs - timed..]
             .iter()
             .map(|g| {
                 g.status.transition_to_running();
                 g.status.transition_to_waiting(crate::ids::WaitReason::Sleep);
-                Node::certain(Action::Wake(ptr::from_ref(&**g).cast()))
+                Node::certain(Action::Wake(ptr::from_ref(g).cast()))
             })
             .collect();
-        let ms = (0..ms).map(|id| Box::new(M::new(id as u32))).collect();
+        let ms = (0..ms).map(|id| M::new(id as u32)).collect();
         World {
             rt,
             ps,
@@ -77,11 +77,11 @@ impl World {
     }
 
     fn p(&self, at: usize) -> &'static P {
-        immortal(&*self.ps[at])
+        immortal(&self.ps[at])
     }
 
     fn g(&self, at: usize) -> NonNull<G> {
-        NonNull::from(&*self.gs[at])
+        NonNull::from(&self.gs[at])
     }
 
     /// Nobody has this processor.
@@ -120,7 +120,7 @@ impl World {
 
     /// Machine `m` has run something on processor `p`, and looks for more.
     fn machine(&self, m: usize, p: usize) {
-        let m: &'static M = immortal(&*self.ms[m]);
+        let m: &'static M = immortal(&self.ms[m]);
         m.acquire_p(self.p(p));
         self.find_one(m);
     }
@@ -133,7 +133,7 @@ impl World {
 
     /// Machine `m` has no processor, and waits for somebody who comes with one.
     fn without_processor(&self, m: usize) {
-        self.find_one(immortal(&*self.ms[m]));
+        self.find_one(immortal(&self.ms[m]));
     }
 
     /// The machine runs the first goroutine that it finds for ever.
@@ -164,7 +164,7 @@ impl World {
 
 /// What the scheduler believes of processors and machines. It holds until the end of an execution (see [`World`]).
 fn immortal<T>(thing: &T) -> &'static T {
-    // SAFETY: the thing is in a box of the world, which the calling thread has a share of, and outlives all machines.
+    // SAFETY: the thing is in a table of the world, which the calling thread has a share of, and outlives all machines.
     unsafe { &*ptr::from_ref(thing) }
 }
 
@@ -178,6 +178,8 @@ fn until_the_end(body: impl FnOnce()) {
 
 /// The thread that is made for a processor for which no machine is idle: it becomes machine `m`. The next such thread,
 /// if there are more machines, is there from then on.
+///
+/// A machine that is about to sleep is in no list yet, and another is made in its place; so there must be enough of them.
 fn newborn(world: &Arc<World>, m: usize) -> JoinHandle<()> {
     let world = world.clone();
     thread::spawn(move || {
@@ -185,7 +187,7 @@ fn newborn(world: &Arc<World>, m: usize) -> JoinHandle<()> {
         until_the_end(|| {
             let p = world.rt.threads.wait_for_request();
             next = (m + 1 < world.ms.len()).then(|| newborn(&world, m + 1));
-            let m: &'static M = immortal(&*world.ms[m]);
+            let m: &'static M = immortal(&world.ms[m]);
             m.spinning.set(p.starts_spinning.get());
             m.acquire_p(p);
             world.find_one(m);
@@ -227,6 +229,8 @@ fn loom_submitted_while_the_only_searcher_finds_something() {
         let world = World::new(3, 3, 2, 0);
         world.queue_before(0);
         world.rt.search.start();
+        // So that one searcher is enough, and the other machine goes idle without having searched.
+        world.rt.procs.store(2, Ordering::Relaxed);
         let world = Arc::new(world);
         let threads = vec![
             start(&world, |world| world.searcher(0, 1)),
@@ -242,7 +246,7 @@ fn loom_submitted_while_the_only_searcher_finds_something() {
 #[test]
 fn loom_submitted_while_a_waker_finds_no_processor() {
     model::check(|| {
-        let world = World::new(1, 2, 1, 0);
+        let world = World::new(1, 3, 1, 0);
         world.rt.search.start();
         let world = Arc::new(world);
         let threads = vec![

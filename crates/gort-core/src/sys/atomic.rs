@@ -7,6 +7,7 @@ pub(crate) use loom::{cell::Cell, sync::atomic::*};
 pub(crate) use std::{cell::Cell, sync::atomic::*};
 
 /// One step of a busy wait.
+#[cfg_attr(loom, allow(dead_code, reason = "only models of busy waits wait busily"))]
 #[inline]
 pub(crate) fn spin_hint() {
     #[cfg(loom)]
