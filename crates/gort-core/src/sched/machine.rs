@@ -12,7 +12,7 @@
 //! (`hand_to_locked`); a locked machine whose goroutine waits gives its processor to others and sleeps.
 
 use std::ptr::{self, NonNull};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use super::{Runtime, Shared};
@@ -181,6 +181,8 @@ impl Runtime {
                 return self.start_m(p, false);
             }
         }
+        // Full barrier: the processor is in the idle list before the queues are looked at; pairs with the submitter's.
+        fence(Ordering::SeqCst);
         // What was submitted while this processor was not in the idle list may have found nobody to wake.
         if self.work_in_sight() {
             self.wake_p();
