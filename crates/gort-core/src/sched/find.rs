@@ -19,7 +19,7 @@ use crate::timers::{Action, Node, Timers};
 const FAIR_TICKS: u32 = 61;
 const RING_FIRST: u32 = 30;
 
-/// Rounds over all other processors before a searching machine gives up, and pauses after each: about 20 us in all.
+/// Rounds over all other processors before a searching machine gives up, and pauses after each: some tens of microseconds in all.
 const ROUNDS: u32 = if cfg!(loom) { 1 } else { 32 };
 const PAUSES: u32 = if cfg!(loom) { 0 } else { 40 };
 /// From this round on, timers and `next` slots of others are taken too.

@@ -91,7 +91,7 @@ impl Runtime {
     }
 
     /// A goroutine yielded: it goes to the global queue if somebody waits there, whom it must not overtake; else the end
-    /// of the ring is as far back, and costs a third.
+    /// of the ring is as far back, and takes no lock.
     #[inline]
     pub(crate) fn put_yielded(&self, p: &'static P, g: NonNull<G>) {
         let alone = p.queue.is_empty();
