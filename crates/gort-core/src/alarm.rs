@@ -9,6 +9,7 @@ use crate::lock::Spin;
 use crate::m::M;
 use crate::park;
 use crate::sched::runtime;
+use crate::sys::door;
 use crate::timers::{Action, Node};
 
 /// A function that is called, on a goroutine of its own, when a moment has come; Go's `AfterFunc` timer.
@@ -56,6 +57,7 @@ impl Alarm {
     pub fn set(&self, when: Moment) -> bool {
         let rt = runtime().unwrap_or_else(|| panic!("{}", NO_RUNTIME));
         let first;
+        let inside = door::inside();
         let was_set = {
             let _setting = self.0.setting.lock();
             let was_set = self.0.node.cancel();
@@ -75,11 +77,12 @@ impl Alarm {
             }
             was_set
         };
-        if was_set {
-            self.release();
-        }
         if first {
             rt.announce_timer(when);
+        }
+        drop(inside);
+        if was_set {
+            self.release();
         }
         was_set
     }

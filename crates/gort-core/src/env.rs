@@ -81,6 +81,13 @@ impl From<Instant> for Moment {
     }
 }
 
+/// The value of one setting in `GORT_DEBUG`, which reads `name=value,name=value`.
+pub(crate) fn debug_setting(name: &str) -> Option<String> {
+    let settings = std::env::var("GORT_DEBUG").ok()?;
+    let mut settings = settings.split(',').filter_map(|setting| setting.trim().split_once('='));
+    settings.find(|&(key, _)| key == name).map(|(_, value)| value.to_owned())
+}
+
 /// One pair of readings by which `Instant` and `Moment` are converted: both are CLOCK_MONOTONIC, but std's is opaque.
 ///
 /// If the thread is descheduled between two readings they lie far apart, and every conversion of the process would be

@@ -20,6 +20,7 @@ pub mod lock;
 mod m;
 mod p;
 pub mod park;
+mod preempt;
 pub mod rt;
 mod runq;
 mod sched;

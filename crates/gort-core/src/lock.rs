@@ -1,6 +1,9 @@
 //! Short locks of the runtime. They block the *thread*, never a goroutine, and guard a few dozen instructions at a
 //! time: nothing is allocated, printed, unwound or parked while one is held.
 //!
+//! Whoever holds one counts as inside the runtime (`sys::door`): a thread is not frozen, nor its processor taken, between
+//! `lock` and `unlock`, which are on the same thread.
+//!
 //! A spin lock and not a futex lock, because its unlock is a plain store: a locked instruction costs as much as the
 //! whole critical section. A waiter that does not get through soon gives the processor away, so that a holder which the
 //! operating system has descheduled gets to run.
@@ -11,6 +14,7 @@ use std::ops::{Deref, DerefMut};
 #[cfg(not(loom))]
 use crate::sys::atomic::spin_hint;
 use crate::sys::atomic::{AtomicBool, Ordering};
+use crate::sys::door;
 #[cfg(loom)]
 use crate::sys::waiters::Waiters;
 
@@ -34,7 +38,8 @@ impl RawSpin {
     /// Takes the lock.
     #[inline]
     pub fn lock(&self) {
-        if !self.try_lock() {
+        door::enter_to_lock();
+        if !self.try_acquire() {
             self.lock_slow();
         }
     }
@@ -42,6 +47,16 @@ impl RawSpin {
     /// Takes the lock if it is free.
     #[inline]
     pub fn try_lock(&self) -> bool {
+        door::enter_to_lock();
+        let taken = self.try_acquire();
+        if !taken {
+            door::leave();
+        }
+        taken
+    }
+
+    #[inline(always)]
+    fn try_acquire(&self) -> bool {
         // Acquire: pairs with the Release store in `unlock`.
         self.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
@@ -56,6 +71,7 @@ impl RawSpin {
         self.0.store(false, Ordering::Release);
         #[cfg(loom)]
         self.1.wake();
+        door::leave();
     }
 
     /// Whether somebody holds the lock right now.
@@ -67,7 +83,7 @@ impl RawSpin {
     /// A model's threads do not spin, which would go on for ever in some orders of steps.
     #[cfg(loom)]
     fn lock_slow(&self) {
-        while !self.try_lock() {
+        while !self.try_acquire() {
             self.1.wait();
         }
     }
@@ -81,7 +97,7 @@ impl RawSpin {
                 back_off(round);
                 round += 1;
             }
-            if self.try_lock() {
+            if self.try_acquire() {
                 return;
             }
         }

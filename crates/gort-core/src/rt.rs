@@ -13,7 +13,8 @@ use crate::m::M;
 use crate::sched::{self, Runtime, runtime};
 use crate::stack::class::{self, Class};
 use crate::stack::overflow::{self, Suspected};
-use crate::{cpus, sysmon};
+use crate::sys::membarrier;
+use crate::{cpus, preempt, sysmon};
 
 /// What can be decided only before the first entry.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +43,8 @@ pub fn start(options: Options) -> io::Result<()> {
 fn build(options: Options) -> io::Result<()> {
     let rt: &'static Runtime = Box::leak(Box::new(Runtime::new(default_class()?)));
     overflow::install(suspect)?;
+    membarrier::register();
+    preempt::init();
     rt.start_helper()?;
     let (procs, fixed) = match options.procs {
         Some(n) => (n, true),

@@ -9,6 +9,7 @@ use crate::m::M;
 use crate::park;
 use crate::sched::runtime;
 use crate::stack::class;
+use crate::sys::door;
 
 pub use crate::g::start::{LocalsEnd, Origin, set_locals_end};
 
@@ -72,6 +73,7 @@ unsafe fn launch<F: FnOnce() + Send>(spec: Spec<'_>, body: F) -> io::Result<Goro
             class::for_bytes(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?
         }
     };
+    let inside = door::inside();
     let m = M::current();
     let p = m.and_then(M::p);
     let parent = m.and_then(M::curg).map_or(0, G::raw_id);
@@ -96,6 +98,7 @@ unsafe fn launch<F: FnOnce() + Send>(spec: Spec<'_>, body: F) -> io::Result<Goro
             rt.put_global(g);
         }
     }
+    drop(inside);
     // A goroutine may do nothing but start others.
     park::checkpoint();
     Ok(GoroutineId::from_u64(id).expect("ids start at 1"))
@@ -114,6 +117,7 @@ pub fn leave() {
         start::end_locals(g);
         // The destructors may have parked.
         let m = M::current().unwrap_or(m);
+        let _inside = door::inside();
         runtime().into_iter().for_each(|rt| rt.count_ended(m, g));
     }
 }

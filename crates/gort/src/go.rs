@@ -103,6 +103,12 @@ pub fn detached<T>(f: impl FnOnce() -> T + Send + 'static) {
     }
 }
 
+/// The calling goroutine has done its work and is about to tell somebody, who may expect that its goroutine-locals are
+/// destroyed by then and that it is not counted any more.
+pub(crate) fn about_to_tell() {
+    spawn::leave();
+}
+
 #[cold]
 #[track_caller]
 fn refused(error: &io::Error) -> ! {
@@ -200,8 +206,7 @@ where
     let id = unsafe {
         spawn::spawn(spec, move || {
             let result = catch_unwind(AssertUnwindSafe(f));
-            // Whoever joins finds the goroutine-locals destroyed, and the goroutine gone.
-            spawn::leave();
+            about_to_tell();
             theirs.complete(result);
             after();
         })

@@ -149,3 +149,23 @@ mod tasks {
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"on purpose"));
     }
 }
+
+#[gort::test(unsafe(migrate))]
+fn who_has_waited_for_a_group_does_not_count_its_goroutines_any_more() {
+    // Others of this binary's tests run at the same time: only what this one started may be gone, not left.
+    static ENDED: gort::sync::atomic::AtomicUsize = gort::sync::atomic::AtomicUsize::new(0);
+    struct Ended;
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            ENDED.fetch_add(1, gort::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    gort::local! { static LAST: Option<Ended> = Some(Ended); }
+    for round in 1..=1000 {
+        let all = gort::sync::WaitGroup::new();
+        all.go(|| LAST.with(|last| assert!(last.is_some())));
+        all.wait();
+        let ended = ENDED.load(gort::sync::atomic::Ordering::Relaxed);
+        assert_eq!(ended, round, "its locals are destroyed by then, and it is counted out after them");
+    }
+}

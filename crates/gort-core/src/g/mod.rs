@@ -34,6 +34,7 @@ use corosensei::stack::StackPointer;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::ids::GoroutineId;
+use crate::sys::door;
 use status::StatusWord;
 
 /// What a goroutine tells the machine when it gives the processor back.
@@ -324,10 +325,11 @@ fn live(this: *const G, yielder: &Yielder<(), Command>) {
     let here = 0u8;
     g.idle_sp.set(ptr::from_ref(&here).addr());
     loop {
+        door::leave();
         // SAFETY: `prepare`'s contract: the function takes its data from there, once.
-        unsafe {
-            (g.start.get())(g, g.start_data.get().cast());
-            g.suspend(Command::Exit);
-        }
+        unsafe { (g.start.get())(g, g.start_data.get().cast()) };
+        door::enter();
+        // SAFETY: we run on `g`, and it has ended.
+        unsafe { g.suspend(Command::Exit) };
     }
 }

@@ -2,29 +2,49 @@
 //!
 //! A machine's own stack is where scheduling happens; goroutines run on theirs and switch back to it whenever they
 //! park, yield or end. Machines are pooled and never freed: whoever wakes one may be late.
+//!
+//! A machine's processor is its own while the thread is inside the runtime ([`door`](crate::sys::door)). While it runs a
+//! goroutine's code anybody who has shut its door may take it (`sched::retake`), and the thread goes on without, as in a
+//! blocking call ([`Call`]); it finds out when it next comes in.
 
 pub(crate) mod note;
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
 
+use crate::env::Moment;
 use crate::g::G;
 use crate::p::P;
+use crate::sys::door::Door;
 use crate::sys::word;
 use note::Note;
 
 /// What a parking goroutine wants done once its context is saved.
 pub(crate) type Commit = (unsafe fn(*mut ()), *mut ());
 
+/// Whether the goroutine on a machine is in a call that blocks the thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Call {
+    /// It runs, with a processor; or the machine runs none.
+    None = 0,
+    /// It has said that it is about to block. It may have kept its processor, which anybody may take.
+    Announced = 1,
+    /// It has lost its processor while it slept in the kernel, or runs on without one so that others can go on.
+    Found = 2,
+}
+
 /// A machine.
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(crate) struct M {
+    /// First: the per-thread word points to it.
+    pub(crate) door: Door,
     pub(crate) id: u32,
     /// The kernel's id of its thread; 0 while it has none.
     pub(crate) tid: AtomicU32,
-    /// The processor it has, or null.
-    p: Cell<*const P>,
+    /// The processor it has, or null. Written by its own thread inside the runtime, or by who has shut its door.
+    p: AtomicPtr<P>,
     /// The goroutine it runs, or null. Atomic for the signal handler and for dumps.
     curg: AtomicPtr<G>,
     pub(crate) commit: Cell<Option<Commit>>,
@@ -35,11 +55,15 @@ pub(crate) struct M {
     /// The goroutine that only this machine may run; it runs no other.
     pub(crate) locked_g: Cell<*const G>,
     pub(crate) spinning: Cell<bool>,
-    /// Its goroutine is inside a blocking call and has given the processor away.
-    pub(crate) in_call: Cell<bool>,
+    /// As [`p`](Self::p).
+    call: AtomicU8,
+    /// The monitor has asked it to give its processor to others, by a signal that has not been answered.
+    pub(crate) asked: AtomicBool,
+    /// Since when it has been frozen (under the scheduler's lock).
+    pub(crate) frozen_at: Cell<Moment>,
     /// Its goroutine ended while locked to it: the thread's state is not to be trusted.
     pub(crate) tainted: Cell<bool>,
-    /// In the list of idle machines, or in the pool of those without a thread.
+    /// In the list of idle machines, of frozen ones, or of those without a thread.
     pub(crate) next: Cell<Option<&'static M>>,
 }
 
@@ -52,16 +76,19 @@ unsafe impl Send for M {}
 impl M {
     pub(crate) fn new(id: u32) -> M {
         M {
+            door: Door::new(),
             id,
             tid: AtomicU32::new(0),
-            p: Cell::new(ptr::null()),
+            p: AtomicPtr::new(ptr::null_mut()),
             curg: AtomicPtr::new(ptr::null_mut()),
             commit: Cell::new(None),
             note: Note::new(),
             next_p: AtomicPtr::new(ptr::null_mut()),
             locked_g: Cell::new(ptr::null()),
             spinning: Cell::new(false),
-            in_call: Cell::new(false),
+            call: AtomicU8::new(Call::None as u8),
+            asked: AtomicBool::new(false),
+            frozen_at: Cell::new(Moment::NEVER),
             tainted: Cell::new(false),
             next: Cell::new(None),
         }
@@ -84,25 +111,57 @@ impl M {
         word::store(ptr::null());
     }
 
-    /// Own thread: the processor it has.
+    /// Own thread, inside: the processor it has.
     #[inline(always)]
     pub(crate) fn p(&self) -> Option<&'static P> {
-        // SAFETY: processors are never freed.
-        unsafe { self.p.get().as_ref() }
+        debug_assert!(!self.door.is_outside(), "a machine's processor is certain only inside the runtime");
+        self.p_hint()
     }
 
-    /// Own thread: takes a processor, which it must not have one of yet.
+    /// Any thread: the processor it has, or had a moment ago.
+    #[inline(always)]
+    pub(crate) fn p_hint(&self) -> Option<&'static P> {
+        // SAFETY: processors are never freed.
+        unsafe { self.p.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Own thread, inside: takes a processor, which it must not have one of yet.
     #[inline]
     pub(crate) fn acquire_p(&self, p: &'static P) {
-        debug_assert!(self.p.get().is_null(), "a machine has at most one processor");
-        self.p.set(p);
+        debug_assert!(self.p().is_none(), "a machine has at most one processor");
+        p.owner.store(ptr::from_ref(self).cast_mut().cast(), Ordering::Relaxed);
+        self.p.store(ptr::from_ref(p).cast_mut(), Ordering::Relaxed);
     }
 
-    /// Own thread: gives its processor away.
+    /// Own thread, inside, or who has shut its door: gives its processor away.
     #[inline]
     pub(crate) fn release_p(&self) -> &'static P {
-        // SAFETY: as in `p`.
-        unsafe { self.p.replace(ptr::null()).as_ref() }.expect("the machine has a processor to release")
+        let p = self.p_hint().expect("the machine has a processor to release");
+        p.owner.store(ptr::null_mut(), Ordering::Relaxed);
+        self.p.store(ptr::null_mut(), Ordering::Relaxed);
+        p
+    }
+
+    /// The machine that owns `p`, or did a moment ago.
+    pub(crate) fn owner_of(p: &P) -> Option<&'static M> {
+        // SAFETY: null or stored from a machine by `acquire_p`; machines are never freed.
+        unsafe { p.owner.load(Ordering::Relaxed).cast::<M>().as_ref() }
+    }
+
+    /// What its goroutine is in. As certain as the processor.
+    #[inline(always)]
+    pub(crate) fn call(&self) -> Call {
+        match self.call.load(Ordering::Relaxed) {
+            0 => Call::None,
+            1 => Call::Announced,
+            _ => Call::Found,
+        }
+    }
+
+    /// Who may write the processor may write this.
+    #[inline(always)]
+    pub(crate) fn set_call(&self, call: Call) {
+        self.call.store(call as u8, Ordering::Relaxed);
     }
 
     /// The goroutine it runs.
@@ -131,3 +190,5 @@ impl M {
         unsafe { p.as_ref() }
     }
 }
+
+const _: () = assert!(std::mem::offset_of!(M, door) == 0, "the per-thread word is the address of a door");

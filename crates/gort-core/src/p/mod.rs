@@ -6,9 +6,9 @@
 use std::cell::{Cell, UnsafeCell};
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use crate::env::{self, Rng};
+use crate::env::{self, Moment, Rng};
 use crate::g::G;
 use crate::g::pool::{self, Free, Pool};
 use crate::runq::ring::LocalQueue;
@@ -21,6 +21,8 @@ use crate::timers::Timers;
 #[repr(align(128))]
 pub(crate) struct P {
     pub(crate) id: u32,
+    /// The machine that has it, or null; the pointer's meaning is the machine room's.
+    pub(crate) owner: AtomicPtr<()>,
     pub(crate) queue: LocalQueue<G>,
     pub(crate) timers: Timers,
     /// Counts the owner's looks for work; a thief that sees it stand still knows that the owner is busy with one thing.
@@ -34,6 +36,8 @@ pub(crate) struct P {
     pub(crate) stats: Stats,
     pub(crate) eager: WakePolicy,
     pub(crate) rng: Rng,
+    /// When a frozen machine was last granted this processor.
+    pub(crate) thawed_at: Cell<Moment>,
     /// Timers became earlier without anybody else having been told.
     pub(crate) timers_unannounced: Cell<bool>,
     free: UnsafeCell<PageVec<Free>>,
@@ -59,6 +63,7 @@ pub(crate) struct Stats {
     pub(crate) parks: Count,
     pub(crate) steals: Count,
     pub(crate) handoffs: Count,
+    pub(crate) preemptions: Count,
 }
 
 /// A counter with one writer.
@@ -135,6 +140,7 @@ impl P {
     pub(crate) fn new(id: u32, seed: u64) -> P {
         P {
             id,
+            owner: AtomicPtr::new(std::ptr::null_mut()),
             queue: LocalQueue::new(),
             timers: Timers::new(),
             tick: AtomicU32::new(0),
@@ -144,6 +150,7 @@ impl P {
             stats: Stats::default(),
             eager: WakePolicy::default(),
             rng: Rng::new(seed),
+            thawed_at: Cell::new(Moment::from_nanos(0)),
             timers_unannounced: Cell::new(false),
             free: UnsafeCell::new(PageVec::new()),
             plots: Cell::new(Plots::none()),

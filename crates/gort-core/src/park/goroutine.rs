@@ -12,6 +12,7 @@ use crate::ids::WaitReason;
 use crate::m::M;
 use crate::sched::{Runtime, the_runtime};
 use crate::stack::guard;
+use crate::sys::door;
 use crate::timers::{Action, Node};
 
 /// Stores where the calling frame is, for dumps. A macro, since it must be *this* frame that stays alive.
@@ -45,6 +46,7 @@ pub(crate) fn park<F: FnOnce()>(m: &'static M, g: &'static G, reason: WaitReason
 
 #[inline(always)]
 fn switch<F: FnOnce()>(m: &'static M, g: &'static G, reason: WaitReason, commit: F) {
+    m.door.enter();
     let mut commit = ManuallyDrop::new(commit);
     // The machine takes the closure out of our frame and runs it on its own stack: once the closure has unlocked
     // whatever it unlocks, this frame may be running again elsewhere.
@@ -56,6 +58,8 @@ fn switch<F: FnOnce()>(m: &'static M, g: &'static G, reason: WaitReason, commit:
     check_stack(g);
     // SAFETY: we run on `g`, and the commit is in place.
     unsafe { g.suspend(Command::Park) };
+    // On whatever thread this is now.
+    door::leave();
 }
 
 /// # Safety
@@ -148,25 +152,26 @@ pub(super) fn yield_now(m: &'static M, g: &'static G) {
     if std::thread::panicking() {
         return yield_panicking(m, g);
     }
-    switch_yielding(g);
+    switch_yielding(m, g);
 }
 
 /// As [`park_panicking`].
 #[cold]
 fn yield_panicking(m: &'static M, g: &'static G) {
     lock_to(m, g);
-    switch_yielding(g);
+    switch_yielding(m, g);
     unlock_from(m, g);
 }
 
 #[inline(always)]
-fn switch_yielding(g: &'static G) {
+fn switch_yielding(m: &'static M, g: &'static G) {
+    m.door.enter();
     save_context!(g);
     check_stack(g);
     // SAFETY: we run on `g`.
     unsafe { g.suspend(Command::Yield) };
-    // Not a tail call: the frame whose registers were saved stays.
-    std::hint::black_box(());
+    // On whatever thread this is now. (And not a tail call: the frame whose registers were saved stays.)
+    door::leave();
 }
 
 /// Where stacks can be without a guard, a park at least notices that the goroutine is beyond its end.

@@ -29,8 +29,9 @@ use crate::claim::Claim;
 use crate::env::Moment;
 use crate::g::G;
 use crate::ids::{GoroutineId, WaitReason};
-use crate::m::M;
+use crate::m::{Call, M};
 use crate::sched::submit;
+use crate::sys::door;
 
 pub use thread::External;
 
@@ -165,10 +166,16 @@ pub fn checkpoint() {
 
 #[cold]
 fn checkpoint_slow() {
-    if let Some((m, g)) = this()
-        && let Some(p) = m.p()
-        && p.yield_wanted.swap(false, Ordering::Relaxed)
-    {
+    let Some((m, g)) = this() else { return };
+    let asked = {
+        let _inside = door::inside();
+        match m.p() {
+            Some(p) => p.yield_wanted.swap(false, Ordering::Relaxed),
+            // It lost its processor while it slept in the kernel; it runs on, but has to queue up for one.
+            None => m.call() == Call::Found,
+        }
+    };
+    if asked {
         goroutine::yield_now(m, g);
     }
 }

@@ -25,6 +25,14 @@ const PAUSES: u32 = if cfg!(loom) { 0 } else { 40 };
 /// From this round on, timers and `next` slots of others are taken too.
 const DEEP_ROUND: u32 = 2;
 
+/// What a machine finds.
+enum Work {
+    /// A goroutine to run.
+    Run(NonNull<G>),
+    /// A frozen machine whose turn it is to have the processor.
+    Thaw(&'static M),
+}
+
 impl Runtime {
     /// The next goroutine for `m` to run; sleeps until there is one. None: the machine is to end.
     pub(crate) fn find_runnable(&self, m: &'static M) -> Option<NonNull<G>> {
@@ -39,17 +47,22 @@ impl Runtime {
                 self.drop_retired(m);
                 continue;
             }
-            if let Some(g) = self.look(m, p) {
-                self.found(m, p);
-                return Some(g);
+            match self.look(m, p) {
+                Some(work) => {
+                    self.found(m, p);
+                    match work {
+                        Work::Run(g) => return Some(g),
+                        Work::Thaw(frozen) => self.thaw(frozen, m.release_p()),
+                    }
+                }
+                None => self.go_idle(m),
             }
-            self.go_idle(m);
         }
     }
 
     /// Looks at every place where work can be, nearest first.
     #[inline]
-    fn look(&self, m: &'static M, p: &'static P) -> Option<NonNull<G>> {
+    fn look(&self, m: &'static M, p: &'static P) -> Option<Work> {
         if p.eager.pending() {
             p.eager.check();
         }
@@ -60,29 +73,29 @@ impl Runtime {
         p.tick.store(tick, Ordering::Relaxed);
         let turn = tick % FAIR_TICKS;
         if turn == 0
-            && let Some(g) = self.take_global(p, 1)
+            && let Some(work) = self.take_global(p, 1)
         {
-            return Some(g);
+            return Some(work);
         }
         if turn == RING_FIRST
             && let Some(g) = p.queue.pop()
         {
-            return Some(g);
+            return Some(Work::Run(g));
         }
         if let Some(g) = p.queue.take_next() {
-            return Some(g);
+            return Some(Work::Run(g));
         }
         if let Some(g) = p.queue.pop() {
             G::prefetch(p.queue.peek_ahead());
-            return Some(g);
+            return Some(Work::Run(g));
         }
         self.look_elsewhere(m, p)
     }
 
     #[cold]
-    fn look_elsewhere(&self, m: &'static M, p: &'static P) -> Option<NonNull<G>> {
-        if let Some(g) = self.take_global(p, usize::MAX) {
-            return Some(g);
+    fn look_elsewhere(&self, m: &'static M, p: &'static P) -> Option<Work> {
+        if let Some(work) = self.take_global(p, usize::MAX) {
+            return Some(work);
         }
         self.steal(m, p)
     }
@@ -109,12 +122,16 @@ impl Runtime {
         }
     }
 
-    /// Takes up to `max` from the global queue: the first is returned, the rest goes into the ring of `p`.
-    fn take_global(&self, p: &'static P, max: usize) -> Option<NonNull<G>> {
+    /// Takes up to `max` from the global queue: the first is returned, the rest goes into the ring of `p`. Or the frozen
+    /// machine whose turn it is.
+    fn take_global(&self, p: &'static P, max: usize) -> Option<Work> {
         if self.global_len.load(Ordering::Relaxed) == 0 {
             return None;
         }
         let mut shared = self.shared.lock();
+        if let Some(frozen) = self.next_frozen(&mut shared, p) {
+            return Some(Work::Thaw(frozen));
+        }
         let len = shared.global.len();
         let share = len / self.procs.load(Ordering::Relaxed).max(1) as usize + 1;
         let count = share.min(crate::runq::ring::CAPACITY / 2).min(max);
@@ -127,11 +144,11 @@ impl Runtime {
             }
         }
         self.publish_global(&shared);
-        first
+        first.map(Work::Run)
     }
 
     /// Searches the other processors, several rounds long.
-    fn steal(&self, m: &'static M, p: &'static P) -> Option<NonNull<G>> {
+    fn steal(&self, m: &'static M, p: &'static P) -> Option<Work> {
         let procs = self.procs.load(Ordering::Relaxed);
         if procs == 1 && self.all_ps().len() == 1 {
             return None;
@@ -144,12 +161,12 @@ impl Runtime {
         }
         for round in 0..ROUNDS {
             if let Some(g) = self.steal_round(p, round >= DEEP_ROUND) {
-                return Some(g);
+                return Some(Work::Run(g));
             }
             if self.global_len.load(Ordering::Relaxed) != 0
-                && let Some(g) = self.take_global(p, usize::MAX)
+                && let Some(work) = self.take_global(p, usize::MAX)
             {
-                return Some(g);
+                return Some(work);
             }
             if p.retired.load(Ordering::Relaxed) {
                 return None;
@@ -252,7 +269,7 @@ impl Runtime {
     fn go_idle(&self, m: &'static M) {
         {
             let mut shared = self.shared.lock();
-            if !shared.global.is_empty() {
+            if !(shared.global.is_empty() && shared.frozen.len() == 0) {
                 return;
             }
             let p = m.release_p();

@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::{Runtime, Shared};
 use crate::env::Moment;
 use crate::g::{Command, G};
-use crate::m::M;
+use crate::m::{Call, M};
 use crate::p::P;
 
 /// How long an idle machine keeps its thread.
@@ -57,10 +57,6 @@ impl Runtime {
         // SAFETY: we are on the machine's stack, and popped the goroutine from a queue: it is ours.
         let command = unsafe { g.resume() };
         m.set_curg(ptr::null());
-        if m.in_call.get() {
-            // It waits inside a blocking call, for a processor or for anything else: from here on it is like any other.
-            self.call_is_over(m);
-        }
         match command {
             Command::Park => {
                 if let Some(p) = m.p() {
@@ -81,11 +77,18 @@ impl Runtime {
             }
             Command::Exit => self.bury(m, g),
         }
+        if m.call() != Call::None {
+            // It waits inside a blocking call, for a processor or for anything else: from here on it is like any other.
+            match m.p() {
+                Some(_) => m.set_call(Call::None),
+                None => self.call_is_over(m),
+            }
+        }
     }
 
-    /// The goroutine on `m` does not block the thread any more.
+    /// The goroutine on `m`, which had lost its processor, does not block the thread any more.
     pub(crate) fn call_is_over(&self, m: &'static M) {
-        m.in_call.set(false);
+        m.set_call(Call::None);
         // SeqCst: pairs with the deadlock detector's reading.
         self.in_blocking.fetch_sub(1, Ordering::SeqCst);
     }
@@ -164,22 +167,27 @@ impl Runtime {
     /// Gives away a processor whose machine can not go on with it: to another machine if there is something to do.
     pub(crate) fn handoff_p(&self, p: &'static P) {
         p.stats.handoffs.up();
-        if !p.queue.is_empty() || self.global_len.load(Ordering::Relaxed) != 0 {
+        let when = p.timers.earliest();
+        let due = when != Moment::NEVER && when <= Moment::now();
+        let queued = self.global_len.load(Ordering::Relaxed) != self.frozen_len.load(Ordering::Relaxed);
+        if due || queued || !p.queue.is_empty() {
             return self.start_m(p, false);
         }
-        let when = p.timers.earliest();
         {
             let mut shared = self.shared.lock();
-            if shared.global.is_empty() {
-                if p.retired.load(Ordering::Relaxed) {
-                    drop(shared);
-                    return self.retire(p);
-                }
-                self.put_idle_p(&mut shared, p);
-            } else {
+            if !shared.global.is_empty() {
                 drop(shared);
                 return self.start_m(p, false);
             }
+            if p.retired.load(Ordering::Relaxed) {
+                drop(shared);
+                return self.retire(p);
+            }
+            if let Some(frozen) = self.next_frozen(&mut shared, p) {
+                drop(shared);
+                return self.thaw(frozen, p);
+            }
+            self.put_idle_p(&mut shared, p);
         }
         // Full barrier: the processor is in the idle list before the queues are looked at; pairs with the submitter's.
         fence(Ordering::SeqCst);

@@ -13,6 +13,8 @@
 //! - [`search`]: the counts of idle processors and searching machines: the rule that no wake-up is lost.
 //! - [`find`]: a machine looks for work: own timers, queues, the global queue, other processors.
 //! - [`machine`]: the loop of a machine; running a goroutine; idle machines; locked goroutines.
+//! - [`frozen`]: machines that were stopped in the middle of a goroutine, waiting for a processor.
+//! - [`retake`]: taking the processor of a thread that sleeps in the kernel.
 //! - [`keeper`]: the one idle machine that sleeps until the next timer.
 //! - [`procs`]: GOMAXPROCS, at the start and when it changes.
 //! - [`threads`]: making threads, by a helper that holds no processor; their limit.
@@ -20,18 +22,20 @@
 //! Rules:
 //! 1. Scheduler code that holds a processor, or any lock of this room, does not allocate, free, print, unwind, or take a
 //!    lock that user code can hold. (A goroutine that is frozen by preemption may hold malloc's lock.)
-//! 2. A processor is owned by the machine that has it, or by the idle list (`Shared::idle_ps`), or it is on its way in a
-//!    machine's `next_p` or in the queue of threads to be made. Never two of these.
+//! 2. A processor is owned by the machine that has it (inside the runtime; outside, whoever shuts its door may take it),
+//!    or by the idle list (`Shared::idle_ps`), or it is on its way in a machine's `next_p` or in the queue of threads to be made. Never two of these.
 //! 3. Whoever makes something runnable checks, after a full barrier, whether a machine must be woken for it; whoever
 //!    stops searching looks everywhere once more, after a full barrier ([`search`]).
 //! 4. The lock is held for a few dozen instructions; wake-ups of threads happen after it.
 
 pub(crate) mod find;
+pub(crate) mod frozen;
 pub(crate) mod keeper;
 pub(crate) mod machine;
 #[cfg(all(test, loom))]
 mod models;
 pub(crate) mod procs;
+pub(crate) mod retake;
 pub(crate) mod search;
 pub(crate) mod submit;
 pub(crate) mod threads;
@@ -59,8 +63,10 @@ pub(crate) const MAX_PROCS: usize = if cfg!(loom) { 4 } else { 1024 };
 /// The runtime: everything the scheduler knows. A value, made once by [`rt`](crate::rt).
 pub(crate) struct Runtime {
     pub(crate) shared: Spin<Shared>,
-    /// Length of the global queue, for a look without the lock.
+    /// Length of the global queue, frozen machines included, for a look without the lock.
     pub(crate) global_len: AtomicUsize,
+    /// The frozen machines among these.
+    pub(crate) frozen_len: AtomicUsize,
     pub(crate) search: Searchers,
     pub(crate) keeper: Keeper,
     /// GOMAXPROCS.
@@ -77,7 +83,7 @@ pub(crate) struct Runtime {
     /// Goroutines made by threads without a processor, and ended on such.
     pub(crate) created_elsewhere: AtomicU64,
     pub(crate) ended_elsewhere: AtomicU64,
-    /// Goroutines inside a call that was announced as blocking, without a processor.
+    /// Goroutines without a processor inside a call, announced or found.
     pub(crate) in_blocking: AtomicU32,
     /// The time, a few milliseconds old: good enough for how long somebody has been waiting.
     pub(crate) coarse_now: AtomicU64,
@@ -95,6 +101,7 @@ unsafe impl Send for Queued {}
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) global: PageDeque<Queued>,
+    frozen: frozen::Line,
     idle_ps: Option<&'static P>,
     idle_ms: Option<&'static M>,
     idle_m_count: u32,
@@ -106,6 +113,8 @@ unsafe impl Send for Shared {}
 /// Where the monitor sleeps while nothing happens.
 pub(crate) struct Monitor {
     pub(crate) asleep: AtomicBool,
+    /// Until when it sleeps, in nanoseconds, while somebody has a processor.
+    pub(crate) until: AtomicU64,
     pub(crate) note: Note,
 }
 
@@ -154,6 +163,7 @@ impl Runtime {
         Runtime {
             shared: Spin::new(Shared::default()),
             global_len: AtomicUsize::new(0),
+            frozen_len: AtomicUsize::new(0),
             search: Searchers::new(),
             keeper: Keeper::new(),
             procs: AtomicU32::new(0),
@@ -168,7 +178,7 @@ impl Runtime {
             ended_elsewhere: AtomicU64::new(0),
             in_blocking: AtomicU32::new(0),
             coarse_now: AtomicU64::new(Moment::now().as_nanos()),
-            monitor: Monitor { asleep: false.into(), note: Note::new() },
+            monitor: Monitor { asleep: false.into(), until: AtomicU64::new(u64::MAX), note: Note::new() },
         }
     }
 

@@ -8,10 +8,12 @@ use crate::g::G;
 use crate::m::M;
 use crate::p::P;
 use crate::sys::atomic::{Ordering, fence};
+use crate::sys::door;
 
 /// Makes a parked goroutine runnable. The caller holds the right to (it is the one `ready` of that park).
 #[inline]
 pub(crate) fn ready(g: &'static G) {
+    let _inside = door::inside();
     g.status.transition_to_ready();
     the_runtime().submit(NonNull::from(g));
 }
@@ -19,6 +21,7 @@ pub(crate) fn ready(g: &'static G) {
 /// As [`ready`], but behind everything that is queued already.
 #[inline]
 pub(crate) fn ready_last(g: &'static G) {
+    let _inside = door::inside();
     g.status.transition_to_ready();
     let (rt, g) = (the_runtime(), NonNull::from(g));
     match M::current().and_then(M::p) {
@@ -31,7 +34,7 @@ pub(crate) fn ready_last(g: &'static G) {
 }
 
 impl Runtime {
-    /// Queues a runnable goroutine: next on this processor if the caller has one, else globally.
+    /// Queues a runnable goroutine: next on this processor if the caller has one, else globally. The caller is inside.
     #[inline]
     pub(crate) fn submit(&self, g: NonNull<G>) {
         match M::current().and_then(M::p) {
@@ -87,7 +90,9 @@ impl Runtime {
 
     /// Under the lock: makes the length known to those who look without it.
     pub(crate) fn publish_global(&self, shared: &Shared) {
-        self.global_len.store(shared.global.len(), Ordering::Relaxed);
+        let frozen = shared.frozen.len();
+        self.frozen_len.store(frozen, Ordering::Relaxed);
+        self.global_len.store(shared.global.len() + frozen, Ordering::Relaxed);
     }
 
     /// A goroutine yielded: it goes to the global queue if somebody waits there, whom it must not overtake; else the end
@@ -95,7 +100,7 @@ impl Runtime {
     #[inline]
     pub(crate) fn put_yielded(&self, p: &'static P, g: NonNull<G>) {
         let alone = p.queue.is_empty();
-        if self.global_len.load(Ordering::Relaxed) != 0 {
+        if self.global_len.load(Ordering::Relaxed) != self.frozen_len.load(Ordering::Relaxed) {
             let mut shared = self.shared.lock();
             shared.global.push_back(Queued(g));
             self.publish_global(&shared);
@@ -147,7 +152,12 @@ impl Runtime {
         // Full barrier: the timer is in its heap before the counts and the keeper are looked at. Pairs with the one
         // after which a machine that goes idle looks at the timers.
         fence(Ordering::SeqCst);
-        if self.search.idle() != 0 && self.keeper.tell(when) == super::keeper::Watch::Nobody {
+        if self.search.idle() == 0 {
+            // All processors are busy: then it is for the monitor to see that one is free in time.
+            if when.as_nanos() < self.monitor.until.load(Ordering::Relaxed) {
+                self.monitor.note.wake();
+            }
+        } else if self.keeper.tell(when) == super::keeper::Watch::Nobody {
             self.wake_p();
         }
     }

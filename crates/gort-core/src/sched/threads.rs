@@ -170,6 +170,7 @@ impl Runtime {
     /// The body of a machine's thread.
     fn machine_thread(&self, m: &'static M, p: &'static P) {
         m.become_current();
+        sys::thread::hear(libc::SIGURG);
         m.tid.store(rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned(), Ordering::Relaxed);
         precise_timers();
         // Without an alternate stack an overflow still ends the process, only without a report.
@@ -206,7 +207,7 @@ impl Runtime {
 
 /// The kernel lets timed waits of a thread run 50 us late by default, in order to bundle them; one of ours may be the
 /// keeper of everybody's timers.
-fn precise_timers() {
+pub(crate) fn precise_timers() {
     // SAFETY: sets one number of the calling thread.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
 }

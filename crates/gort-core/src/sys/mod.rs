@@ -2,15 +2,18 @@
 //! `--cfg loom`), the futex, the per-thread word, pages. No policy lives here.
 
 pub(crate) mod atomic;
+pub(crate) mod door;
 #[cfg(not(loom))]
 pub(crate) mod futex;
 #[cfg(loom)]
 #[path = "futex_model.rs"]
 pub(crate) mod futex;
 pub(crate) mod mem;
+pub(crate) mod membarrier;
 #[cfg(all(test, loom))]
 pub(crate) mod model;
 pub(crate) mod thread;
+pub(crate) mod thread_clock;
 #[cfg(loom)]
 pub(crate) mod waiters;
 pub(crate) mod word;

@@ -57,3 +57,42 @@ fn name_this_thread(name: &CStr) {
     // SAFETY: names the calling thread; the text is valid. A name that is too long is refused, which does no harm.
     unsafe { libc::pthread_setname_np(libc::pthread_self(), name.as_ptr()) };
 }
+
+/// The calling thread is to hear this signal, whatever mask it has inherited.
+pub(crate) fn hear(signal: libc::c_int) {
+    // SAFETY: fills a set of signals and takes them out of the calling thread's mask.
+    unsafe {
+        let mut set = MaybeUninit::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// Asks the kernel to let the calling thread, which mostly sleeps and then runs for microseconds, run soon after it wakes
+/// also if all CPUs are busy: with short turns instead of the usual milliseconds. Kernels before 6.12 do not know how.
+pub(crate) fn take_short_turns() {
+    const SHORTEST_NS: u64 = 100_000;
+    // The kernel's struct sched_attr, in its first version.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    let mut attributes = Attributes::default();
+    let size = size_of::<Attributes>() as u32;
+    // SAFETY: the kernel fills, then reads, a struct of the size that it is told. It concerns the calling thread.
+    unsafe {
+        if libc::syscall(libc::SYS_sched_getattr, 0, &mut attributes, size, 0) == 0 {
+            attributes.runtime = SHORTEST_NS;
+            libc::syscall(libc::SYS_sched_setattr, 0, &attributes, 0);
+        }
+    }
+}

@@ -179,6 +179,7 @@ impl Task {
             // May end the process, which waiters must not overtake.
             panic_policy::unjoined(payload);
         }
+        go::about_to_tell();
     }
 }
 

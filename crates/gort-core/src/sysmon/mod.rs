@@ -1,15 +1,23 @@
-//! The monitor: a thread without a processor that looks at everything now and then.
+//! The monitor: a thread without a processor that looks at everything now and then. It runs no goroutine.
 //!
 //! - It keeps the coarse clock.
-//! - It asks goroutines that have had a processor for 10 ms while others wait to yield at their next checkpoint.
+//! - It takes processors from threads that sleep in the kernel, and asks goroutines that compute for long to give theirs to
+//!   others ([`procs`]); it looks after threads that run without a processor, and sees that something always goes on
+//!   ([`strays`]).
 //! - It wakes a machine for work that lies beside an idle processor: a goroutine that was made ready by one which then
 //!   went on computing.
 //! - It finds that nothing can ever happen again: a deadlock.
 //! - It follows the cgroup's CPU quota, unless GOMAXPROCS was set.
 //! - It gives memory of idle stacks back.
 //!
-//! It looks every millisecond while things happen, less and less often while nothing does, and sleeps when everything
-//! has been idle for a while; whoever takes a processor out of the idle list then wakes it.
+//! How often it looks is what all of this costs ([`pace`]). It sleeps when everything has been idle for a while; whoever
+//! takes a processor out of the idle list then wakes it.
+//!
+//! The monitor neither allocates nor takes a lock that the program can hold while goroutines run: a frozen one may hold it.
+
+mod pace;
+mod procs;
+mod strays;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -17,17 +25,21 @@ use std::time::Duration;
 
 use crate::deadlock::{self, Verdict};
 use crate::env::Moment;
-use crate::sched::{self, MAX_PROCS, Runtime};
+use crate::sched::{self, Runtime};
+use crate::sys::thread;
 use crate::{cpus, trim};
+use pace::Pace;
+use procs::Procs;
+use strays::Strays;
 
-const PERIOD_MIN: Duration = Duration::from_millis(1);
-const PERIOD_MAX: Duration = Duration::from_millis(10);
 /// Looks at a quiet runtime before the monitor goes to sleep.
 const QUIET_LOOKS: u32 = 10;
+/// Between two looks at a quiet runtime.
+const QUIET_PERIOD: Duration = Duration::from_millis(10);
+/// Between the two looks that it takes to believe in a deadlock.
+const DEADLOCK_MIN: Duration = Duration::from_millis(1);
 /// While threads of the program's own could still wake somebody, a deadlock is looked for this often.
 const DEADLOCK_MAX: Duration = Duration::from_secs(1);
-/// How long a goroutine may have a processor that others wait for: Go's time slice.
-const SLICE: Duration = Duration::from_millis(10);
 const QUOTA_PERIOD: Duration = Duration::from_secs(1);
 
 /// GOMAXPROCS follows the system's settings.
@@ -39,7 +51,12 @@ static FOLLOW: AtomicBool = AtomicBool::new(false);
 /// The system gives no thread.
 pub(crate) fn start(rt: &'static Runtime, follow: bool) -> io::Result<()> {
     FOLLOW.store(follow, Ordering::Relaxed);
-    rt.spawn_own_thread(c"gort-monitor", move || Watch::new(rt).run())
+    let watch = Box::new(Watch::new(rt));
+    rt.spawn_own_thread(c"gort-monitor", move || {
+        sched::threads::precise_timers();
+        thread::take_short_turns();
+        watch.run();
+    })
 }
 
 /// From now on GOMAXPROCS is what the program says.
@@ -49,16 +66,15 @@ pub(crate) fn fix_procs() {
 
 struct Watch {
     rt: &'static Runtime,
-    /// Until the next look; None: until roused.
-    period: Option<Duration>,
+    pace: Pace,
     /// Everything has been idle for a while: whoever changes that is to rouse the monitor.
     deep: bool,
     /// Looks in a row at which everything was idle.
     quiet: u32,
     /// At the last look there was a deadlock, and this many goroutines had been run in all.
     dead_at: Option<u64>,
-    /// For each processor: the tick at which it was last seen, and since when it stands there.
-    slices: [(u32, Moment); MAX_PROCS],
+    procs: Procs,
+    strays: Strays,
     quota_next: Moment,
     trimmer: trim::Trimmer,
 }
@@ -67,44 +83,57 @@ impl Watch {
     fn new(rt: &'static Runtime) -> Watch {
         Watch {
             rt,
-            period: Some(PERIOD_MIN),
+            pace: Pace::new(),
             deep: false,
             quiet: 0,
             dead_at: None,
-            slices: [(0, Moment::NEVER); MAX_PROCS],
+            procs: Procs::new(rt),
+            strays: Strays::new(rt),
             quota_next: Moment::after(QUOTA_PERIOD),
             trimmer: trim::Trimmer::new(rt),
         }
     }
 
-    fn run(mut self) {
-        let monitor = &self.rt.monitor;
+    fn run(mut self: Box<Self>) {
         loop {
-            if self.deep {
-                monitor.asleep.store(true, Ordering::Relaxed);
-                // Full barrier: pairs with the one in `rouse_monitor`.
-                fence(Ordering::SeqCst);
-                // Whoever took a processor before it could see us asleep: then not everything is idle any more.
-                if !self.rt.all_idle() {
-                    self.period = Some(PERIOD_MIN);
-                }
-            }
-            let roused = monitor.note.sleep(self.period.map(Moment::after));
-            monitor.asleep.store(false, Ordering::Relaxed);
-            if roused {
-                self.period = Some(PERIOD_MIN);
-            }
+            let roused = self.sleep();
             let now = Moment::now();
+            if roused {
+                self.pace.hurry(now);
+            }
             self.rt.coarse_now.store(now.as_nanos(), Ordering::Relaxed);
             self.look(now);
         }
+    }
+
+    /// Until the next look is due, or somebody rouses the monitor: true.
+    fn sleep(&mut self) -> bool {
+        let monitor = &self.rt.monitor;
+        if self.deep {
+            monitor.asleep.store(true, Ordering::Relaxed);
+            // Full barrier: pairs with the one in `rouse_monitor`.
+            fence(Ordering::SeqCst);
+            // Whoever took a processor before it could see us asleep: then not everything is idle any more.
+            if !self.rt.all_idle() {
+                self.pace.hurry(Moment::now());
+            }
+        } else {
+            monitor.until.store(self.pace.next().as_nanos(), Ordering::Relaxed);
+            // Full barrier: pairs with the one in `announce_timer`: either it sees until when we sleep, or we see its timer.
+            fence(Ordering::SeqCst);
+            self.pace.no_later_than(self.procs.next_deadline());
+        }
+        let roused = monitor.note.sleep(Some(self.pace.next()).filter(|&next| next != Moment::NEVER));
+        monitor.asleep.store(false, Ordering::Relaxed);
+        monitor.until.store(u64::MAX.wrapping_sub(u64::MAX), Ordering::Relaxed);
+        roused
     }
 
     fn look(&mut self, now: Moment) {
         self.deep = false;
         if self.rt.all_idle() && !self.something_waits(now) {
             self.quiet += 1;
-            self.look_at_quiet();
+            self.look_at_quiet(now);
         } else {
             self.quiet = 0;
             self.dead_at = None;
@@ -114,35 +143,18 @@ impl Watch {
     }
 
     fn look_at_work(&mut self, now: Moment) {
-        let waiting = self.rt.search.idle() != 0 && self.something_waits(now);
-        if waiting {
+        let idle = self.rt.search.idle() != 0;
+        if idle && self.something_waits(now) {
             self.rt.wake_p();
         }
-        self.period = Some(if waiting { PERIOD_MIN } else { self.longer(PERIOD_MAX) });
-        self.look_at_slices(now);
+        let seen = self.procs.look(now, &mut self.strays);
+        self.strays.look(now, seen.progress);
+        sched::set_yield_wanted(seen.asked_to_yield || !self.strays.is_empty());
+        self.pace.step(now, &seen);
         if FOLLOW.load(Ordering::Relaxed) && now >= self.quota_next {
             self.quota_next = now.plus(QUOTA_PERIOD);
             self.follow_quota();
         }
-    }
-
-    /// Asks processors that stand at one goroutine for a full slice, while something waits, to move on.
-    fn look_at_slices(&mut self, now: Moment) {
-        let queued_globally = self.rt.global_len.load(Ordering::Relaxed) != 0;
-        let mut any = false;
-        for p in self.rt.all_ps() {
-            let slice = &mut self.slices[p.id as usize];
-            let tick = p.tick.load(Ordering::Relaxed);
-            if slice.0 != tick {
-                *slice = (tick, now);
-                p.yield_wanted.store(false, Ordering::Relaxed);
-            } else if now.since(slice.1) >= SLICE {
-                let waits = queued_globally || !p.queue.is_empty() || p.timers.earliest() <= now;
-                p.yield_wanted.store(waits, Ordering::Relaxed);
-                any |= waits;
-            }
-        }
-        sched::set_yield_wanted(any);
     }
 
     /// Whether a goroutine is queued, or a timer is due.
@@ -152,34 +164,32 @@ impl Watch {
             || self.rt.earliest_timer() <= now
     }
 
-    fn look_at_quiet(&mut self) {
+    fn look_at_quiet(&mut self, now: Moment) {
         let ran = self.rt.ran();
         let verdict = deadlock::check(self.rt);
         let dead_before = self.dead_at.take();
-        self.period = match verdict {
+        match verdict {
             // Seen twice, a millisecond apart, and nothing ran from before the first look to after the second: nobody was
             // just on the way from one state to another, and no thread that was seen awake went to sleep meanwhile.
             Verdict::Deadlock if dead_before == Some(self.rt.ran()) => deadlock::report(self.rt),
             Verdict::Deadlock => {
                 self.dead_at = Some(ran);
-                Some(PERIOD_MIN)
+                self.pace.wait(now, DEADLOCK_MIN);
             }
-            _ if self.quiet < QUIET_LOOKS => Some(PERIOD_MAX),
+            _ if self.quiet < QUIET_LOOKS => self.pace.wait(now, QUIET_PERIOD),
             // Only threads of the program's own can get things going, or end: look again, ever less often.
-            Verdict::Foreign => self.sleep_deeply(Some(self.longer(DEADLOCK_MAX))),
-            Verdict::Alive if self.trimmer.has_work() => self.sleep_deeply(Some(DEADLOCK_MAX)),
-            Verdict::Alive => self.sleep_deeply(None),
-        };
-    }
-
-    fn sleep_deeply(&mut self, at_most: Option<Duration>) -> Option<Duration> {
-        self.deep = true;
-        at_most
-    }
-
-    /// Twice the last period.
-    fn longer(&self, at_most: Duration) -> Duration {
-        self.period.map_or(PERIOD_MIN, |period| (period * 2).min(at_most))
+            Verdict::Foreign => {
+                self.deep = true;
+                self.pace.wait_longer(now, DEADLOCK_MAX);
+            }
+            Verdict::Alive => {
+                self.deep = true;
+                match self.trimmer.has_work() {
+                    true => self.pace.wait(now, DEADLOCK_MAX),
+                    false => self.pace.wait_for_ever(),
+                }
+            }
+        }
     }
 
     fn follow_quota(&self) {

@@ -1,0 +1,127 @@
+//! The handler of SIGURG: stops the thread and hands its processor over. The signal is Go's choice, for Go's reasons: its
+//! default action is nothing, debuggers pass it on, and hardly anybody else uses it. Who does is still served: a SIGURG that
+//! the runtime did not send goes to the handler that was there before, or was installed since.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::resume;
+use crate::g::G;
+use crate::m::{Call, M};
+use crate::sched::{Runtime, the_runtime};
+
+type Handler = unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+type ShortHandler = unsafe extern "C" fn(libc::c_int);
+
+/// The program's own handler: its address, and whether it wants three arguments. (Two words, of which a signal that comes
+/// while they are exchanged may see the old and the new one; so the flag is the address's lowest bit.)
+static THEIRS: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+const LONG: usize = 1;
+
+/// Installs the handler, in front of the program's own.
+pub(super) fn install() -> io::Result<()> {
+    remember(current()?);
+    // SAFETY: an all-zero sigaction is a valid value: no flags, empty mask.
+    let mut ours: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    ours.sa_sigaction = on_urgent as *const () as usize;
+    ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+    // SAFETY: the handler has the signature that SA_SIGINFO asks for and is async-signal-safe.
+    match unsafe { libc::sigaction(libc::SIGURG, &ours, ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The monitor: if the program has installed a handler over ours, ours goes in front of it.
+pub(super) fn ensure_installed() {
+    if current().is_ok_and(|now| now.sa_sigaction != on_urgent as *const () as usize) {
+        let _ = install();
+    }
+}
+
+fn current() -> io::Result<libc::sigaction> {
+    let mut now = MaybeUninit::uninit();
+    // SAFETY: only reads the action, into a place of the right type.
+    match unsafe { libc::sigaction(libc::SIGURG, ptr::null(), now.as_mut_ptr()) } {
+        // SAFETY: the call succeeded and filled it.
+        0 => Ok(unsafe { now.assume_init() }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn remember(theirs: libc::sigaction) {
+    let long = theirs.sa_flags & libc::SA_SIGINFO != 0 && theirs.sa_sigaction > LONG;
+    // Relaxed: code does not change.
+    THEIRS.store(theirs.sa_sigaction | if long { LONG } else { 0 }, Ordering::Relaxed);
+}
+
+/// # Safety
+/// Called by the kernel, or by a handler that passes on what the kernel gave it.
+unsafe extern "C" fn on_urgent(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let Some(m) = M::current().filter(|m| m.asked.swap(false, Ordering::Relaxed)) else {
+        // SAFETY: passed on as it came.
+        return unsafe { pass_on(signal, info, context) };
+    };
+    if m.door.is_outside()
+        && let Some(g) = m.curg()
+    {
+        resume::restart_interrupted_call(context);
+        resume::note_registers(g, context);
+        freeze(the_runtime(), m, g);
+    }
+}
+
+/// # Safety
+/// Called from a handler, with the arguments that it was called with.
+unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let theirs = THEIRS.load(Ordering::Relaxed);
+    match theirs & !LONG {
+        // The default action is to do nothing. (SIG_IGN is 1, without its lowest bit the same.)
+        libc::SIG_DFL => {}
+        // SAFETY: the address of a handler of this type, by `remember`.
+        address if theirs & LONG != 0 => unsafe {
+            std::mem::transmute::<usize, Handler>(address)(signal, info, context);
+        },
+        // SAFETY: as above.
+        address => unsafe { std::mem::transmute::<usize, ShortHandler>(address)(signal) },
+    }
+}
+
+/// Gives the processor to others and waits for one. The thread stands in the middle of `g`'s code.
+fn freeze(rt: &Runtime, m: &'static M, g: &'static G) {
+    m.door.enter();
+    match (m.p(), m.call()) {
+        // It may have no processor, and has said so: it is not in anybody's way.
+        (_, Call::Announced) | (None, Call::None) => return m.door.leave(),
+        (Some(p), _) => {
+            p.stats.preemptions.up();
+            m.release_p();
+            g.status.transition_to_yielded();
+            rt.stand_in_line(m);
+            rt.handoff_p(p);
+        }
+        (None, Call::Found) => {
+            // It had slept, and has run on without a processor since it woke.
+            if let Some(p) = rt.take_idle_p() {
+                m.acquire_p(p);
+                rt.call_is_over(m);
+                return m.door.leave();
+            }
+            g.status.transition_to_yielded();
+            rt.stand_in_line(m);
+            rt.call_is_over(m);
+            // A processor may have become idle before it could see us.
+            rt.wake_p();
+        }
+    }
+    while !m.note.sleep(None) {}
+    match m.take_next_p() {
+        Some(p) => m.acquire_p(p),
+        // The monitor lets us go on without one, and has counted us.
+        None => m.set_call(Call::Found),
+    }
+    g.status.transition_to_running();
+    m.door.leave();
+}

@@ -1,0 +1,106 @@
+//! What a thread of this process is doing, as the kernel sees it, asked by another thread.
+//!
+//! The CPU clock of a thread stands still while it is not on a CPU. It is cheap to read, and reading it twice tells whether
+//! the thread runs at this very moment. It also stands still if the thread could run but another process has the CPU; then
+//! `/proc` tells, which is ten times as dear.
+
+use std::time::Duration;
+
+/// How much CPU time the thread has used. None: there is no such thread.
+pub(crate) fn used(tid: u32) -> Option<Duration> {
+    // How Linux names the CPU clock of a thread: clock_getcpuclockid's, for any thread of the process.
+    const PER_THREAD_SCHED: i32 = 0b110;
+    let clock = (!(tid.cast_signed()) << 3) | PER_THREAD_SCHED;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: fills a time.
+    let ok = unsafe { libc::clock_gettime(clock, &mut time) } == 0;
+    ok.then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Whether the thread is on a CPU right now.
+pub(crate) fn is_running(tid: u32) -> bool {
+    used(tid).is_some_and(|before| used(tid).is_some_and(|now| now > before))
+}
+
+/// Whether the thread sleeps in the kernel: it waits for something, and does not just lack a CPU.
+pub(crate) fn sleeps(tid: u32) -> bool {
+    matches!(state(tid), Some(b'S' | b'D'))
+}
+
+/// The letter of the thread's state in `/proc`. Allocates nothing: the monitor must not.
+fn state(tid: u32) -> Option<u8> {
+    use rustix::fs::{Mode, OFlags};
+    let mut path = [0; 40];
+    let path = write_path(&mut path, tid)?;
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut text = [0; 64];
+    let len = rustix::io::read(&file, &mut text).ok()?;
+    // "tid (name) S ..": the name has at most 15 bytes, which may be anything, brackets included.
+    let text = &text[..len];
+    let end = text.iter().rposition(|&byte| byte == b')')?;
+    text.get(end + 2).copied()
+}
+
+fn write_path(path: &mut [u8; 40], tid: u32) -> Option<&std::ffi::CStr> {
+    use std::io::Write;
+    let mut rest = &mut path[..];
+    write!(rest, "/proc/self/task/{tid}/stat\0").ok()?;
+    std::ffi::CStr::from_bytes_until_nul(path).ok()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn own_tid() -> u32 {
+        rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned()
+    }
+
+    #[test]
+    fn a_thread_that_computes_and_one_that_sleeps_are_told_apart() {
+        let (tids, end) = ([AtomicU32::new(0), AtomicU32::new(0)], AtomicBool::new(false));
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                tids[0].store(own_tid(), Ordering::Relaxed);
+                while !end.load(Ordering::Relaxed) {}
+            });
+            let sleeper = s.spawn(|| {
+                tids[1].store(own_tid(), Ordering::Relaxed);
+                while !end.load(Ordering::Relaxed) {
+                    std::thread::park();
+                }
+            });
+            let tid = |at: usize| tids[at].load(Ordering::Relaxed);
+            while tid(0) == 0 || tid(1) == 0 || !sleeps(tid(1)) {
+                std::thread::yield_now();
+            }
+            let (began, before) = (Instant::now(), used(tid(1)));
+            while !is_running(tid(0)) {
+                assert!(began.elapsed() < Duration::from_secs(60), "the thread that computes is never seen to");
+            }
+            assert!(!sleeps(tid(0)));
+            assert!(!is_running(tid(1)));
+            assert_eq!(before, used(tid(1)));
+            end.store(true, Ordering::Relaxed);
+            sleeper.thread().unpark();
+        });
+        // They have ended, for the kernel a little later.
+        while used(tids[0].load(Ordering::Relaxed)).is_some() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_name_with_brackets_does_not_confuse() {
+        let name = "a) R (b)";
+        std::thread::Builder::new()
+            .name(name.into())
+            .spawn(|| assert!(matches!(state(own_tid()), Some(b'R'))))
+            .expect("a thread")
+            .join()
+            .expect("a running thread is seen to run");
+    }
+}

@@ -1,0 +1,255 @@
+//! What the monitor does about processors that stand at one goroutine.
+//!
+//! A processor whose tick has not moved since the last look is looked at more closely. Its thread
+//!
+//! - sleeps in the kernel, or has said that it may: then the processor is taken at once if others wait for one, else after
+//!   10 ms, so that it lies ready for what comes;
+//! - computes: then it is asked to give the processor to others, the sooner the more it is in the way:
+//!
+//! | who waits | the goroutine has had the processor for |
+//! | --- | --- |
+//! | a timer that is due, a goroutine in a queue | 100 us, but a millisecond on average |
+//! | nobody, but GOMAXPROCS does not cover the processor any more | 1 ms |
+//! | only others that were stopped while they computed | 10 ms: Go's time slice |
+//!
+//! Asking costs a goroutine about 30 us of its time: once in a millisecond is 3 percent, and that is the most it pays.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::pace::Seen;
+use super::strays::Strays;
+use crate::env::Moment;
+use crate::m::{Call, M};
+use crate::p::P;
+use crate::preempt;
+use crate::sched::{MAX_PROCS, Runtime};
+use crate::sys::thread_clock;
+
+/// A goroutine is left alone for this long, whoever waits.
+const SLICE_MIN: Duration = Duration::from_micros(100);
+/// A goroutine pays for this many interruptions in a row, and for one more each such time.
+const CREDIT_MAX: u32 = 4;
+const CREDIT_PERIOD: Duration = Duration::from_millis(1);
+/// How long a goroutine may have a processor that others like it wait for: Go's time slice.
+const SLICE: Duration = Duration::from_millis(10);
+/// A call that is announced as brief may keep its processor for as long as this, if others wait.
+const BRIEF: Duration = Duration::from_micros(20);
+
+/// What the monitor knows of all processors.
+pub(super) struct Procs {
+    rt: &'static Runtime,
+    known: [Known; MAX_PROCS],
+}
+
+/// What it knows of one.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The tick at the last look, and since when it stands there.
+    tick: u32,
+    since: Moment,
+    /// Its goroutine was computing, at the last look.
+    computes: bool,
+    credit: u32,
+    credited: Moment,
+}
+
+/// Who waits for a processor.
+#[derive(Clone, Copy)]
+struct Waiting {
+    /// Some processor is idle: whoever waits will have that one.
+    idle: bool,
+    queued: bool,
+    frozen: bool,
+}
+
+impl Procs {
+    pub(super) fn new(rt: &'static Runtime) -> Procs {
+        let never = Moment::NEVER;
+        let known = Known { tick: 0, since: never, computes: false, credit: CREDIT_MAX, credited: never };
+        Procs { rt, known: [known; MAX_PROCS] }
+    }
+
+    /// When the first timer is due of a processor whose goroutine computes: it will not look itself.
+    pub(super) fn next_deadline(&self) -> Moment {
+        if !preempt::enabled() {
+            return Moment::NEVER;
+        }
+        let computing = self.rt.all_ps().zip(&self.known).filter(|(_, known)| known.computes);
+        computing.map(|(p, known)| p.timers.earliest().max(known.may_ask_at())).min().unwrap_or(Moment::NEVER)
+    }
+
+    /// Looks at all of them.
+    pub(super) fn look(&mut self, now: Moment, strays: &mut Strays) -> Seen {
+        let waiting = self.waiting();
+        let mut seen = Seen { progress: waiting.idle, ..Seen::default() };
+        for p in self.rt.all_ps() {
+            let known = &mut self.known[p.id as usize];
+            known.computes = false;
+            let tick = p.tick.load(Ordering::Relaxed);
+            if known.tick != tick {
+                (known.tick, known.since) = (tick, now);
+                p.yield_wanted.store(false, Ordering::Relaxed);
+                seen.progress = true;
+                seen.tight |= !waiting.idle && waiting.anybody(p, now);
+            } else {
+                look_closely(self.rt, p, known, waiting, now, strays, &mut seen);
+            }
+        }
+        seen
+    }
+
+    fn waiting(&self) -> Waiting {
+        let frozen = self.rt.frozen();
+        Waiting {
+            idle: self.rt.search.idle() != 0,
+            queued: self.rt.global_len.load(Ordering::Relaxed) > frozen
+                || self.rt.all_ps().any(|p| !p.queue.is_empty()),
+            frozen: frozen != 0,
+        }
+    }
+}
+
+/// `p` stands at what it was at when looked at last.
+fn look_closely(
+    rt: &Runtime,
+    p: &'static P,
+    known: &mut Known,
+    waiting: Waiting,
+    now: Moment,
+    strays: &mut Strays,
+    seen: &mut Seen,
+) {
+    // Idle, or on its way; or its machine is inside the runtime.
+    let Some(m) = M::owner_of(p) else { return };
+    if !m.door.is_outside() || m.curg().is_none() {
+        return;
+    }
+    let stood = now.since(known.since);
+    let wanted = waiting.wants(p, now);
+    let tid = m.tid.load(Ordering::Relaxed);
+    if stood < if wanted { BRIEF } else { SLICE } {
+        seen.tight |= wanted;
+        return;
+    }
+    let announced = m.call() == Call::Announced;
+    if !announced && thread_clock::is_running(tid) {
+        known.computes = true;
+        seen.tight |= !waiting.idle;
+        if known.must_yield(p, waiting, stood, now) {
+            // Both ways: it may come to a checkpoint before the signal finds it outside the runtime.
+            p.yield_wanted.store(true, Ordering::Relaxed);
+            seen.asked_to_yield = true;
+            if preempt::enabled() && preempt::ask::ask(m) {
+                known.pay();
+                seen.acted = true;
+            }
+        }
+    } else if announced || thread_clock::sleeps(tid) {
+        let used = thread_clock::used(tid);
+        let took = rt.retake(m, p, || announced || thread_clock::used(tid) == used);
+        if took && !announced {
+            strays.add(m, now);
+        }
+        seen.acted |= took;
+    } else {
+        // It could run, if the system gave it a CPU.
+        seen.tight |= wanted;
+    }
+}
+
+impl Waiting {
+    /// Whether anybody waits for whom no other processor is free, or that only `p` looks after.
+    fn wants(self, p: &P, now: Moment) -> bool {
+        p.retired.load(Ordering::Relaxed) || (!self.idle && (self.frozen || self.anybody(p, now)))
+    }
+
+    /// Somebody who was not stopped while computing.
+    fn anybody(self, p: &P, now: Moment) -> bool {
+        self.queued || p.timers.earliest() <= now
+    }
+}
+
+impl Known {
+    /// Whether the goroutine, which computes and has had `p` for as long as it `stood`, has to give it up now.
+    fn must_yield(&mut self, p: &P, waiting: Waiting, stood: Duration, now: Moment) -> bool {
+        self.earn(now);
+        let due = p.timers.earliest() <= now;
+        let patience = if due || (!waiting.idle && waiting.queued) {
+            SLICE_MIN
+        } else if p.retired.load(Ordering::Relaxed) {
+            CREDIT_PERIOD
+        } else if !waiting.idle && waiting.frozen {
+            SLICE
+        } else {
+            return false;
+        };
+        stood >= patience && self.credit > 0
+    }
+
+    /// Not before this moment, since it has just been interrupted often.
+    fn may_ask_at(&self) -> Moment {
+        let slice = self.since.plus(SLICE_MIN);
+        if self.credit > 0 { slice } else { slice.max(self.credited.plus(CREDIT_PERIOD)) }
+    }
+
+    fn earn(&mut self, now: Moment) {
+        let periods = now.since(self.credited.min(now)).as_nanos() / CREDIT_PERIOD.as_nanos();
+        if self.credited == Moment::NEVER || periods >= u128::from(CREDIT_MAX) {
+            (self.credit, self.credited) = (CREDIT_MAX, now);
+        } else if periods > 0 {
+            self.credit = (self.credit + periods as u32).min(CREDIT_MAX);
+            self.credited = self.credited.plus(CREDIT_PERIOD * periods as u32);
+        }
+    }
+
+    fn pay(&mut self) {
+        self.credit -= 1;
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn known() -> Known {
+        Known { tick: 0, since: Moment::from_nanos(0), computes: true, credit: CREDIT_MAX, credited: Moment::NEVER }
+    }
+
+    fn nobody() -> Waiting {
+        Waiting { idle: false, queued: false, frozen: false }
+    }
+
+    #[test]
+    fn who_waits_decides_how_long_a_goroutine_may_compute() {
+        let p = P::new(0, 1);
+        let now = Moment::from_nanos(1_000_000_000);
+        let must = |waiting, stood| known().must_yield(&p, waiting, stood, now);
+        let queued = Waiting { queued: true, ..nobody() };
+        let frozen = Waiting { frozen: true, ..nobody() };
+        assert!(!must(nobody(), SLICE * 100));
+        assert!(!must(Waiting { idle: true, ..queued }, SLICE * 100));
+        assert!(must(queued, SLICE_MIN) && !must(queued, SLICE_MIN / 2));
+        assert!(must(frozen, SLICE) && !must(frozen, SLICE / 2));
+        p.retired.store(true, Ordering::Relaxed);
+        assert!(must(nobody(), CREDIT_PERIOD) && !must(nobody(), CREDIT_PERIOD / 2));
+    }
+
+    #[test]
+    fn interruptions_are_paid_for() {
+        let p = P::new(0, 1);
+        let queued = Waiting { queued: true, ..nobody() };
+        let mut known = known();
+        let mut now = Moment::from_nanos(1_000_000_000);
+        let mut interrupted = 0;
+        for _ in 0..1000 {
+            now = now.plus(CREDIT_PERIOD / 10);
+            if known.must_yield(&p, queued, SLICE_MIN, now) {
+                known.pay();
+                interrupted += 1;
+            }
+        }
+        let most = 1000 / 10 + CREDIT_MAX;
+        assert!((most - 2..=most).contains(&interrupted), "{interrupted} times in 100 ms");
+    }
+}
