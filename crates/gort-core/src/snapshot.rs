@@ -140,7 +140,7 @@ pub struct Counts {
     pub runnable: usize,
     /// Goroutines that are parked.
     pub waiting: usize,
-    /// Goroutines inside a blocking call, without a processor.
+    /// Goroutines inside a call that blocks the thread, announced or found by the monitor.
     pub blocked: usize,
     /// Threads of the runtime.
     pub threads: usize,
@@ -162,7 +162,7 @@ pub struct Counts {
     pub steals: u64,
     /// Processors handed to another machine so far.
     pub handoffs: u64,
-    /// Goroutines whose processor was taken away because they computed for too long. This version never does that.
+    /// How often a goroutine gave its processor to others because it had computed for long.
     pub preemptions: u64,
     /// Looks at the network poller. This version has none.
     pub polls: u64,
@@ -179,7 +179,7 @@ fn count(rt: &Runtime) -> Counts {
     let procs = rt.procs.load(Ordering::Relaxed) as usize;
     let (idle_ms, idle_ps) = rt.idle_counts();
     let mut counts = Counts {
-        blocked: rt.in_blocking.load(Ordering::Relaxed) as usize,
+        blocked: rt.calls(),
         threads: rt.threads.alive.load(Ordering::Relaxed),
         idle_threads: idle_ms as usize,
         processors: procs,
@@ -193,6 +193,7 @@ fn count(rt: &Runtime) -> Counts {
         counts.parks += p.stats.parks.get();
         counts.steals += p.stats.steals.get();
         counts.handoffs += p.stats.handoffs.get();
+        counts.preemptions += p.stats.preemptions.get();
         counts.timers += p.timers.len();
     }
     for g in rt.pool.all() {

@@ -4,16 +4,14 @@ use std::sync::atomic::Ordering;
 
 use super::answer;
 use crate::m::M;
-use crate::sys::thread_clock;
 
-/// Asks `m` to stop, if its thread computes at this moment. True if it was asked; it answers soon, or is inside the runtime
-/// just then and does not.
+/// Asks `m` to stop. It answers soon; or it is inside the runtime just then, and does not. False: it can not be asked.
 ///
-/// The monitor's only. A thread that is not on a CPU is left alone, for it may sleep in a call that the signal would
-/// interrupt; it is asked when it is seen to run.
+/// The monitor's only, who has just seen the thread compute: one that sleeps in the kernel is left alone, for the signal
+/// would interrupt its call.
 pub(crate) fn ask(m: &'static M) -> bool {
     let tid = m.tid.load(Ordering::Relaxed);
-    if tid == 0 || !m.door.is_outside() || !thread_clock::is_running(tid) {
+    if tid == 0 || !m.door.is_outside() {
         return false;
     }
     answer::ensure_installed();

@@ -48,8 +48,8 @@ use crate::env::Moment;
 use crate::g::G;
 use crate::g::pool::Pool;
 use crate::lock::Spin;
-use crate::m::M;
 use crate::m::note::Note;
+use crate::m::{Call, M};
 use crate::p::P;
 use crate::stack::class::Class;
 use crate::sys::atomic::{AtomicUsize, Ordering, fence};
@@ -271,6 +271,12 @@ impl Runtime {
     /// Whether every processor is idle and nobody searches: nothing runs.
     pub(crate) fn all_idle(&self) -> bool {
         self.search.idle() >= self.procs.load(Ordering::Relaxed) && self.search.searching() == 0
+    }
+
+    /// Goroutines inside a call, announced or found: those without a processor, and those who may lose theirs.
+    pub(crate) fn calls(&self) -> usize {
+        let announced = |p: &&P| M::owner_of(p).is_some_and(|m| m.call() == Call::Announced);
+        self.in_blocking.load(Ordering::Relaxed) as usize + self.all_ps().filter(announced).count()
     }
 
     /// Idle machines and idle processors, for statistics.

@@ -17,14 +17,32 @@ pub(crate) fn used(tid: u32) -> Option<Duration> {
     ok.then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
-/// Whether the thread is on a CPU right now.
-pub(crate) fn is_running(tid: u32) -> bool {
-    used(tid).is_some_and(|before| used(tid).is_some_and(|now| now > before))
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// It is on a CPU, or would be if the system gave it one.
+    Computes,
+    /// It waits for something in the kernel.
+    Sleeps,
+    /// It has ended, or is stopped by a debugger.
+    Nothing,
 }
 
-/// Whether the thread sleeps in the kernel: it waits for something, and does not just lack a CPU.
-pub(crate) fn sleeps(tid: u32) -> bool {
-    matches!(state(tid), Some(b'S' | b'D'))
+/// What the thread is doing right now.
+pub(crate) fn doing(tid: u32) -> Doing {
+    if is_running(tid) {
+        return Doing::Computes;
+    }
+    match state(tid) {
+        Some(b'R') => Doing::Computes,
+        Some(b'S' | b'D') => Doing::Sleeps,
+        _ => Doing::Nothing,
+    }
+}
+
+/// Whether the thread is on a CPU: its clock advances between two readings.
+fn is_running(tid: u32) -> bool {
+    used(tid).is_some_and(|before| used(tid).is_some_and(|now| now > before))
 }
 
 /// The letter of the thread's state in `/proc`. Allocates nothing: the monitor must not.
@@ -74,15 +92,18 @@ mod tests {
                 }
             });
             let tid = |at: usize| tids[at].load(Ordering::Relaxed);
-            while tid(0) == 0 || tid(1) == 0 || !sleeps(tid(1)) {
+            while tid(0) == 0 || tid(1) == 0 || doing(tid(1)) != Doing::Sleeps {
                 std::thread::yield_now();
             }
             let (began, before) = (Instant::now(), used(tid(1)));
             while !is_running(tid(0)) {
-                assert!(began.elapsed() < Duration::from_secs(60), "the thread that computes is never seen to");
+                assert!(
+                    began.elapsed() < Duration::from_secs(60),
+                    "the thread that computes is never seen to"
+                );
             }
-            assert!(!sleeps(tid(0)));
-            assert!(!is_running(tid(1)));
+            assert_eq!(doing(tid(0)), Doing::Computes);
+            assert_eq!(doing(tid(1)), Doing::Sleeps);
             assert_eq!(before, used(tid(1)));
             end.store(true, Ordering::Relaxed);
             sleeper.thread().unpark();

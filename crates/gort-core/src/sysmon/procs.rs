@@ -24,7 +24,7 @@ use crate::m::{Call, M};
 use crate::p::P;
 use crate::preempt;
 use crate::sched::{MAX_PROCS, Runtime};
-use crate::sys::thread_clock;
+use crate::sys::thread_clock::{self, Doing};
 
 /// A goroutine is left alone for this long, whoever waits.
 const SLICE_MIN: Duration = Duration::from_micros(100);
@@ -132,29 +132,32 @@ fn look_closely(
         seen.tight |= wanted;
         return;
     }
-    let announced = m.call() == Call::Announced;
-    if !announced && thread_clock::is_running(tid) {
-        known.computes = true;
-        seen.tight |= !waiting.idle;
-        if known.must_yield(p, waiting, stood, now) {
-            // Both ways: it may come to a checkpoint before the signal finds it outside the runtime.
-            p.yield_wanted.store(true, Ordering::Relaxed);
-            seen.asked_to_yield = true;
-            if preempt::enabled() && preempt::ask::ask(m) {
-                known.pay();
+    if m.call() == Call::Announced {
+        seen.acted |= rt.retake(m, p, || true);
+        return;
+    }
+    match thread_clock::doing(tid) {
+        Doing::Sleeps => {
+            let used = thread_clock::used(tid);
+            if rt.retake(m, p, || thread_clock::used(tid) == used) {
+                strays.add(m, now);
                 seen.acted = true;
             }
         }
-    } else if announced || thread_clock::sleeps(tid) {
-        let used = thread_clock::used(tid);
-        let took = rt.retake(m, p, || announced || thread_clock::used(tid) == used);
-        if took && !announced {
-            strays.add(m, now);
+        Doing::Computes => {
+            known.computes = true;
+            seen.tight |= !waiting.idle;
+            if known.must_yield(p, waiting, stood, now) {
+                // Both ways: it may come to a checkpoint before the signal finds it outside the runtime.
+                p.yield_wanted.store(true, Ordering::Relaxed);
+                seen.asked_to_yield = true;
+                if preempt::enabled() && preempt::ask::ask(m) {
+                    known.pay();
+                    seen.acted = true;
+                }
+            }
         }
-        seen.acted |= took;
-    } else {
-        // It could run, if the system gave it a CPU.
-        seen.tight |= wanted;
+        Doing::Nothing => {}
     }
 }
 
@@ -213,7 +216,13 @@ mod tests {
     use super::*;
 
     fn known() -> Known {
-        Known { tick: 0, since: Moment::from_nanos(0), computes: true, credit: CREDIT_MAX, credited: Moment::NEVER }
+        Known {
+            tick: 0,
+            since: Moment::from_nanos(0),
+            computes: true,
+            credit: CREDIT_MAX,
+            credited: Moment::NEVER,
+        }
     }
 
     fn nobody() -> Waiting {

@@ -22,7 +22,7 @@ use crate::preempt;
 use crate::sched::Runtime;
 use crate::sys::atomic::Ordering;
 use crate::sys::mem::PageVec;
-use crate::sys::thread_clock;
+use crate::sys::thread_clock::{self, Doing};
 
 const STANDSTILL: Duration = Duration::from_millis(20);
 const FREEZE_MAX: Duration = Duration::from_millis(100);
@@ -52,9 +52,10 @@ struct Stray {
 impl Stray {
     /// True if it has run since the last look. Then it is asked to wait for a processor.
     fn look(&mut self, now: Moment) -> bool {
-        let used = thread_clock::used(self.m.tid.load(Ordering::Relaxed)).unwrap_or_default();
+        let tid = self.m.tid.load(Ordering::Relaxed);
+        let used = thread_clock::used(tid).unwrap_or_default();
         let ran = std::mem::replace(&mut self.used, used) != used;
-        if ran && now >= self.grace && preempt::enabled() {
+        if ran && now >= self.grace && preempt::enabled() && thread_clock::doing(tid) == Doing::Computes {
             preempt::ask::ask(self.m);
         }
         ran
