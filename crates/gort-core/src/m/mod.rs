@@ -35,6 +35,34 @@ pub(crate) enum Call {
     Found = 2,
 }
 
+/// Whether to wait busily for a moment before going to sleep, where a machine has handed its processor to another and will
+/// perhaps have it back at once: two goroutines of which one is locked to its thread pass a processor to and fro with each
+/// message. Sleeping and being woken costs ten times as much as such a wait; but a wait that is in vain costs a core its
+/// time. So it is learned.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    /// Waits that are not worth it at the moment, and how many there will be after the next one in vain.
+    skip: Cell<u8>,
+    penalty: Cell<u8>,
+}
+
+impl Patience {
+    const MAX: u8 = 64;
+
+    /// Own thread: waits busily for `note` if that has been worth it. True if the wake-up came.
+    pub(crate) fn wait(&self, note: &Note) -> bool {
+        if let Some(left) = self.skip.get().checked_sub(1) {
+            self.skip.set(left);
+            return false;
+        }
+        let came = note.spin();
+        let penalty = self.penalty.get();
+        self.penalty.set(if came { penalty / 2 } else { (2 * penalty + 1).min(Self::MAX) });
+        self.skip.set(if came { 0 } else { self.penalty.get() });
+        came
+    }
+}
+
 /// A machine.
 #[repr(C, align(128))]
 pub(crate) struct M {
@@ -52,9 +80,13 @@ pub(crate) struct M {
     pub(crate) note: Note,
     /// The processor that comes with a wake-up.
     next_p: AtomicPtr<P>,
+    /// It has just handed its processor to a machine that will perhaps hand it back at once.
+    pub(crate) lent: Cell<bool>,
     /// The goroutine that only this machine may run; it runs no other.
     pub(crate) locked_g: Cell<*const G>,
     pub(crate) spinning: Cell<bool>,
+    /// How well it has fared with waiting busily for a hand-over.
+    pub(crate) patience: Patience,
     /// As [`p`](Self::p).
     call: AtomicU8,
     /// The monitor has asked it to give its processor to others, by a signal that has not been answered.
@@ -84,8 +116,10 @@ impl M {
             commit: Cell::new(None),
             note: Note::new(),
             next_p: AtomicPtr::new(ptr::null_mut()),
+            lent: Cell::new(false),
             locked_g: Cell::new(ptr::null()),
             spinning: Cell::new(false),
+            patience: Patience::default(),
             call: AtomicU8::new(Call::None as u8),
             asked: AtomicBool::new(false),
             frozen_at: Cell::new(Moment::NEVER),

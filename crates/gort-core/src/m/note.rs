@@ -36,6 +36,28 @@ impl Note {
         }
     }
 
+    /// Waits busily for a wake-up: true if it came, and then it is used up. For a bit longer than it takes to wake a thread
+    /// that sleeps, so that two who hand something to and fro get into step.
+    #[cfg(not(loom))]
+    pub(crate) fn spin(&self) -> bool {
+        /// 50 us at 2.5 ticks a nanosecond.
+        const TICKS: u64 = 125_000;
+        let began = crate::env::ticks();
+        while crate::env::ticks().wrapping_sub(began) < TICKS {
+            if self.0.load(Ordering::Relaxed) == WOKEN {
+                return self.take();
+            }
+            std::hint::spin_loop();
+        }
+        false
+    }
+
+    /// A model does not wait busily.
+    #[cfg(loom)]
+    pub(crate) fn spin(&self) -> bool {
+        false
+    }
+
     /// Uses up the wake-up.
     fn take(&self) -> bool {
         // Acquire: pairs with the Release in `wake`. A swap, so that of several wakers the last one is seen, too.

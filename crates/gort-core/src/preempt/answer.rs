@@ -8,9 +8,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::resume;
-use crate::g::G;
-use crate::m::{Call, M};
-use crate::sched::{Runtime, the_runtime};
+use crate::m::M;
+use crate::sched::the_runtime;
 
 type Handler = unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 type ShortHandler = unsafe extern "C" fn(libc::c_int);
@@ -69,7 +68,9 @@ unsafe extern "C" fn on_urgent(signal: libc::c_int, info: *mut libc::siginfo_t, 
     {
         resume::restart_interrupted_call(context);
         resume::note_registers(g, context);
-        freeze(the_runtime(), m, g);
+        m.door.enter();
+        the_runtime().freeze(m, g);
+        m.door.leave();
     }
 }
 
@@ -87,41 +88,4 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
         // SAFETY: as above.
         address => unsafe { std::mem::transmute::<usize, ShortHandler>(address)(signal) },
     }
-}
-
-/// Gives the processor to others and waits for one. The thread stands in the middle of `g`'s code.
-fn freeze(rt: &Runtime, m: &'static M, g: &'static G) {
-    m.door.enter();
-    match (m.p(), m.call()) {
-        // It may have no processor, and has said so: it is not in anybody's way.
-        (_, Call::Announced) | (None, Call::None) => return m.door.leave(),
-        (Some(p), _) => {
-            p.stats.preemptions.up();
-            m.release_p();
-            g.status.transition_to_yielded();
-            rt.stand_in_line(m);
-            rt.handoff_p(p);
-        }
-        (None, Call::Found) => {
-            // It had slept, and has run on without a processor since it woke.
-            if let Some(p) = rt.take_idle_p() {
-                m.acquire_p(p);
-                rt.call_is_over(m);
-                return m.door.leave();
-            }
-            g.status.transition_to_yielded();
-            rt.stand_in_line(m);
-            rt.call_is_over(m);
-            // A processor may have become idle before it could see us.
-            rt.wake_p();
-        }
-    }
-    while !m.note.sleep(None) {}
-    match m.take_next_p() {
-        Some(p) => m.acquire_p(p),
-        // The monitor lets us go on without one, and has counted us.
-        None => m.set_call(Call::Found),
-    }
-    g.status.transition_to_running();
-    m.door.leave();
 }

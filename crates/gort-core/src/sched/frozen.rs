@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use super::{Runtime, Shared};
 use crate::env::Moment;
-use crate::m::M;
+use crate::g::G;
+use crate::m::{Call, M};
 use crate::p::P;
 use crate::sys::atomic::Ordering;
 
@@ -54,13 +55,59 @@ impl Line {
 }
 
 impl Runtime {
-    /// `m`, which has no processor (any more), waits for one from here on.
-    pub(crate) fn stand_in_line(&self, m: &'static M) {
+    /// The thread of `m`, which stands in the middle of `g`'s code, gives its processor to others and waits for one.
+    pub(crate) fn freeze(&self, m: &'static M, g: &'static G) {
+        let frozen = match (m.p(), m.call()) {
+            (Some(p), Call::None) => self.freeze_with(m, g, p),
+            (None, Call::Found) => self.freeze_without(m, g),
+            // It is in a call that it has announced, and in nobody's way.
+            _ => false,
+        };
+        if frozen {
+            self.wait_in_line(m);
+            g.status.transition_to_running();
+        }
+    }
+
+    fn freeze_with(&self, m: &'static M, g: &'static G, p: &'static P) -> bool {
+        p.stats.preemptions.up();
+        m.release_p();
+        g.status.transition_to_yielded();
+        self.stand_in_line(m);
+        self.handoff_p(p);
+        true
+    }
+
+    /// It had slept in a call that nobody announced, lost its processor, and has run on without since it woke.
+    fn freeze_without(&self, m: &'static M, g: &'static G) -> bool {
+        if let Some(p) = self.take_idle_p() {
+            m.acquire_p(p);
+            self.call_is_over(m);
+            return false;
+        }
+        g.status.transition_to_yielded();
+        self.stand_in_line(m);
+        self.call_is_over(m);
+        // A processor may have become idle before its machine could see us.
+        self.wake_p();
+        true
+    }
+
+    fn stand_in_line(&self, m: &'static M) {
         let now = Moment::now();
         let mut shared = self.shared.lock();
         m.frozen_at.set(now);
         shared.frozen.push(m);
         self.publish_global(&shared);
+    }
+
+    fn wait_in_line(&self, m: &'static M) {
+        while !m.note.sleep(None) {}
+        match m.take_next_p() {
+            Some(p) => m.acquire_p(p),
+            // The monitor lets us go on without one, and has counted us.
+            None => m.set_call(Call::Found),
+        }
     }
 
     /// Machines in line.

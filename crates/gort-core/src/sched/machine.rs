@@ -21,6 +21,8 @@ use crate::g::{Command, G};
 use crate::m::{Call, M};
 use crate::p::P;
 
+/// After so many hand-overs between locked goroutines a machine looks for work in the usual order.
+const HAND_ON_TICKS: u32 = 61;
 /// How long an idle machine keeps its thread.
 const IDLE_THREAD: Duration = Duration::from_secs(10);
 
@@ -138,7 +140,8 @@ impl Runtime {
     pub(crate) fn stop_m(&self, m: &'static M) -> bool {
         debug_assert!(!m.spinning.get());
         self.shared.lock().add_idle_m(m);
-        while !m.note.sleep(Some(Moment::after(IDLE_THREAD))) {
+        let woken = m.lent.replace(false) && m.patience.wait(&m.note);
+        while !woken && !m.note.sleep(Some(Moment::after(IDLE_THREAD))) {
             let mut shared = self.shared.lock();
             // One for each processor stays, so that a quiet server does not make threads anew for each request.
             if shared.idle_m_count > self.procs.load(Ordering::Relaxed) && shared.remove_idle_m(m) {
@@ -154,11 +157,17 @@ impl Runtime {
     /// Has some machine run with `p`, which nobody owns: an idle one, else a new one. `spinning`: it is already counted
     /// as searching.
     pub(crate) fn start_m(&self, p: &'static P, spinning: bool) {
-        let idle = self.shared.lock().take_idle_m();
+        let (idle, left) = {
+            let mut shared = self.shared.lock();
+            (shared.take_idle_m(), shared.idle_m_count)
+        };
         match idle {
             Some(m) => {
                 m.spinning.set(spinning);
                 m.wake_with(p);
+                if left == 0 && self.frozen() != 0 {
+                    self.threads.request_reserve();
+                }
             }
             None => self.threads.request(p, spinning),
         }
@@ -203,11 +212,30 @@ impl Runtime {
     /// `g` may run on one machine only, and that is not `m`: hands it this machine's processor.
     #[cold]
     fn hand_to_locked(&self, m: &'static M, g: &'static G) {
-        let owner = g.locked_m.load(Ordering::Relaxed).cast_const().cast::<M>();
-        // SAFETY: machines are never freed.
-        let owner = unsafe { &*owner };
-        let p = m.release_p();
-        owner.wake_with(p);
+        let owner = locked_to(g).expect("whoever hands it over has seen its machine");
+        m.lent.set(true);
+        owner.wake_with(m.release_p());
+    }
+
+    /// A locked machine gives away its processor: if another locked goroutine is next to run, straight to its machine.
+    fn hand_on(&self, p: &'static P) {
+        // Now and then somebody has to look at everything else.
+        let tick = p.tick.load(Ordering::Relaxed).wrapping_add(1);
+        p.tick.store(tick, Ordering::Relaxed);
+        let due = p.timers.earliest() != Moment::NEVER && p.timers.earliest() <= Moment::now();
+        if tick.is_multiple_of(HAND_ON_TICKS) || due || p.retired.load(Ordering::Relaxed) {
+            return self.handoff_p(p);
+        }
+        let Some(g) = p.queue.take_next() else { return self.handoff_p(p) };
+        // SAFETY: goroutines are never freed.
+        match locked_to(unsafe { g.as_ref() }) {
+            Some(owner) => owner.wake_with(p),
+            None => {
+                let displaced = p.queue.set_next(g);
+                debug_assert!(displaced.is_none(), "only the owner fills the slot");
+                self.handoff_p(p);
+            }
+        }
     }
 
     /// `m` has a goroutine locked to it, which has just given the processor back: lets others have the processor until
@@ -215,17 +243,22 @@ impl Runtime {
     #[cold]
     fn serve_locked(&self, m: &'static M) {
         while let Some(g) = NonNull::new(m.locked_g.get().cast_mut()) {
-            if let Some(p) = m.p() {
-                m.release_p();
-                self.handoff_p(p);
+            if m.p().is_some() {
+                self.hand_on(m.release_p());
             }
-            while !m.note.sleep(None) {}
+            while !m.patience.wait(&m.note) && !m.note.sleep(None) {}
             let p = m.take_next_p().expect("a locked machine is woken with a processor");
             m.acquire_p(p);
             // SAFETY: goroutines are never freed.
             self.execute(m, unsafe { g.as_ref() });
         }
     }
+}
+
+/// The only machine that may run `g`, if there is one.
+fn locked_to(g: &G) -> Option<&'static M> {
+    // SAFETY: null, or stored from a machine by `lock_to`; machines are never freed.
+    unsafe { g.locked_m.load(Ordering::Relaxed).cast::<M>().as_ref() }
 }
 
 impl Shared {

@@ -14,7 +14,7 @@ use super::{Queued, Runtime};
 use crate::env::Moment;
 use crate::g::G;
 use crate::g::status::Status;
-use crate::m::M;
+use crate::m::{Call, M};
 use crate::m::note::Note;
 use crate::p::P;
 use crate::sys::atomic::{AtomicUsize, Ordering};
@@ -134,6 +134,57 @@ impl World {
     /// Machine `m` has no processor, and waits for somebody who comes with one.
     fn without_processor(&self, m: usize) {
         self.find_one(immortal(&self.ms[m]));
+    }
+
+    /// Machine `m` runs goroutine `g` on processor `p`: it is outside the runtime.
+    fn runs(&self, m: usize, g: usize, p: Option<usize>) {
+        let m: &'static M = immortal(&self.ms[m]);
+        match p {
+            Some(p) => m.acquire_p(self.p(p)),
+            None => {
+                m.set_call(Call::Found);
+                self.rt.in_blocking.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.gs[g].status.transition_to_running();
+        m.set_curg(&self.gs[g]);
+        m.door.leave();
+    }
+
+    /// The monitor takes processor `p` from machine `m`, if it finds it outside.
+    fn retake(&self, m: usize, p: usize) {
+        self.rt.retake(immortal(&self.ms[m]), self.p(p), || true);
+    }
+
+    /// The goroutine on machine `m` comes into the runtime, makes `g` runnable, and parks.
+    fn comes_in_and_submits(&self, m: usize, g: usize) {
+        let m: &'static M = immortal(&self.ms[m]);
+        m.door.enter();
+        match m.p() {
+            Some(p) => {
+                self.rt.put_ring(p, self.g(g));
+                self.rt.wake_p();
+            }
+            None => self.rt.put_global(self.g(g)),
+        }
+        m.set_curg(ptr::null());
+        if m.call() != Call::None {
+            self.rt.call_is_over(m);
+        }
+        self.find_one(m);
+    }
+
+    /// Machine `m` is frozen in the middle of `g`, which has been found when it goes on.
+    fn freezes(&self, m: usize, g: usize) {
+        let m: &'static M = immortal(&self.ms[m]);
+        until_the_end(|| {
+            m.door.enter();
+            self.rt.freeze(m, immortal(&self.gs[g]));
+            assert!(m.p().is_some(), "somebody has brought a processor");
+            if self.found.fetch_add(1, Ordering::AcqRel) + 1 == self.expected {
+                self.all_found.wake();
+            }
+        });
     }
 
     /// The machine runs the first goroutine that it finds for ever.
@@ -266,6 +317,69 @@ fn loom_submitted_while_a_processor_is_handed_off() {
         let world = Arc::new(World::new(1, 2, 1, 0));
         let threads = vec![start(&world, |world| world.rt.handoff_p(world.p(0))), newborn(&world, 0)];
         world.submit_from_outside(0);
+        world.settle(threads);
+    });
+}
+
+/// A processor is taken from a thread that was asleep, just when that thread comes back into the runtime.
+#[test]
+fn loom_submitted_by_a_thread_whose_processor_is_being_taken() {
+    model::check(|| {
+        let mut world = World::new(1, 3, 2, 0);
+        world.expected = 1;
+        world.runs(0, 1, Some(0));
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.retake(0, 0)),
+            start(&world, |world| world.comes_in_and_submits(0, 0)),
+            newborn(&world, 1),
+        ];
+        world.settle(threads);
+    });
+}
+
+#[test]
+fn loom_submitted_from_outside_while_a_processor_is_being_taken() {
+    model::check(|| {
+        let mut world = World::new(1, 2, 2, 0);
+        world.expected = 1;
+        world.runs(0, 1, Some(0));
+        let world = Arc::new(world);
+        let threads = vec![start(&world, |world| world.retake(0, 0)), newborn(&world, 1)];
+        world.submit_from_outside(0);
+        world.settle(threads);
+    });
+}
+
+/// A goroutine is frozen on one of two processors while another comes from outside: both go on.
+#[test]
+fn loom_submitted_while_a_goroutine_is_frozen() {
+    model::check(|| {
+        let world = World::new(2, 4, 2, 0);
+        world.runs(0, 1, Some(0));
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.freezes(0, 1)),
+            start(&world, |world| world.machine(1, 1)),
+            newborn(&world, 2),
+        ];
+        world.submit_from_outside(0);
+        world.settle(threads);
+    });
+}
+
+/// A thread that has run on without a processor is frozen just when the only processor becomes idle.
+#[test]
+fn loom_frozen_without_a_processor_while_the_last_machine_goes_idle() {
+    model::check(|| {
+        let world = World::new(1, 3, 1, 0);
+        world.runs(0, 0, None);
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.freezes(0, 0)),
+            start(&world, |world| world.machine(1, 0)),
+            newborn(&world, 2),
+        ];
         world.settle(threads);
     });
 }

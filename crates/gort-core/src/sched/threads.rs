@@ -2,11 +2,16 @@
 //! goroutine frozen by preemption may hold malloc's lock. Whoever needs a machine leaves the processor here and goes on.
 //!
 //! Machines are never freed: one whose thread has ended is spare, and gets the next thread.
+//!
+//! Once goroutines are frozen, one idle machine more than needed is kept ready: the helper may have to wait for malloc's
+//! lock, whose holder may wait for a processor that waits for a machine.
+//!
+//! The helper also runs errands for the monitor, which must not allocate either.
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
-use std::{io, thread};
+use std::{io, ptr, thread};
 
 use super::Runtime;
 use crate::env::Moment;
@@ -27,6 +32,10 @@ const THREAD_STACK: usize = 512 * 1024;
 pub(crate) struct Threads {
     lists: Spin<Lists>,
     note: Note,
+    /// A machine more is wanted, without a processor.
+    reserve_wanted: AtomicBool,
+    /// An errand of the monitor's: a `fn(&'static Runtime)`, or null.
+    errand: AtomicPtr<()>,
     pub(crate) max: AtomicUsize,
     /// Threads that belong to the runtime: machines, the helper, the monitor.
     pub(crate) alive: AtomicUsize,
@@ -51,6 +60,8 @@ impl Threads {
         Threads {
             lists: Spin::new(Lists::default()),
             note: Note::new(),
+            reserve_wanted: AtomicBool::new(false),
+            errand: AtomicPtr::new(ptr::null_mut()),
             max: AtomicUsize::new(MAX_THREADS),
             alive: AtomicUsize::new(0),
             machines: AtomicU32::new(0),
@@ -66,6 +77,24 @@ impl Threads {
             p.idle_next.set(lists.wanting.replace(p));
         }
         self.note.wake();
+    }
+
+    /// Has a machine made that will be idle.
+    pub(crate) fn request_reserve(&self) {
+        self.reserve_wanted.store(true, Ordering::Relaxed);
+        self.note.wake();
+    }
+
+    /// Has the helper call `errand`, some time.
+    pub(crate) fn run_errand(&self, errand: fn(&'static Runtime)) {
+        self.errand.store(errand as *mut (), Ordering::Relaxed);
+        self.note.wake();
+    }
+
+    fn take_errand(&self) -> Option<fn(&'static Runtime)> {
+        let errand = self.errand.swap(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: null, or stored from such a function by `run_errand`.
+        (!errand.is_null()).then(|| unsafe { std::mem::transmute::<*mut (), fn(&'static Runtime)>(errand) })
     }
 
     /// A model's helper: waits for the next processor that needs a machine.
@@ -139,23 +168,34 @@ impl Runtime {
     fn make_threads(&'static self) {
         loop {
             while let Some(p) = self.threads.next_request() {
-                if let Err(error) = self.make_thread(p) {
+                if let Err(error) = self.make_thread(Some(p)) {
                     self.no_thread(p, &error);
                 }
+            }
+            if self.threads.reserve_wanted.swap(false, Ordering::Relaxed) {
+                // If the system has no thread to spare there is no reserve.
+                let _ = self.make_thread(None);
+            }
+            if let Some(errand) = self.threads.take_errand() {
+                errand(self);
             }
             self.threads.note.sleep(None);
         }
     }
 
-    fn make_thread(&'static self, p: &'static P) -> io::Result<()> {
+    /// Makes a thread that starts with `p`, or idle.
+    fn make_thread(&'static self, p: Option<&'static P>) -> io::Result<()> {
         let threads = &self.threads;
         let max = threads.max.load(Ordering::Relaxed);
         if threads.alive.load(Ordering::Relaxed) >= max {
+            if p.is_none() {
+                return Ok(());
+            }
             sys::warn(format_args!("runtime: program exceeds {max}-thread limit"));
             sys::throw(format_args!("thread exhaustion"));
         }
         let m = threads.machine();
-        m.spinning.set(p.starts_spinning.get());
+        m.spinning.set(p.is_some_and(|p| p.starts_spinning.get()));
         m.tainted.set(false);
         threads.machines.fetch_add(1, Ordering::Relaxed);
         let made = self.spawn_thread(format!("gort-m{}", m.id), move || self.machine_thread(m, p));
@@ -168,14 +208,16 @@ impl Runtime {
     }
 
     /// The body of a machine's thread.
-    fn machine_thread(&self, m: &'static M, p: &'static P) {
+    fn machine_thread(&self, m: &'static M, p: Option<&'static P>) {
         m.become_current();
         sys::thread::hear(libc::SIGURG);
         m.tid.store(rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned(), Ordering::Relaxed);
         precise_timers();
         // Without an alternate stack an overflow still ends the process, only without a report.
         let signal_stack = SignalStack::install().ok();
-        m.acquire_p(p);
+        if let Some(p) = p {
+            m.acquire_p(p);
+        }
         self.machine_loop(m);
         drop(signal_stack);
         M::cease();
@@ -190,10 +232,13 @@ impl Runtime {
     fn no_thread(&self, p: &'static P, error: &io::Error) {
         let have = self.threads.machines.load(Ordering::Relaxed);
         if have == 0 {
+            let errno = error.raw_os_error().unwrap_or(0);
             sys::warn(format_args!(
-                "runtime: failed to create new OS thread (have {have} already; {error})\n\
-                 runtime: may need to increase max user processes (ulimit -u)"
+                "runtime: failed to create new OS thread (have {have} already; errno={errno})"
             ));
+            if errno == libc::EAGAIN {
+                sys::warn(format_args!("runtime: may need to increase max user processes (ulimit -u)"));
+            }
             sys::throw(format_args!("newosproc"));
         }
         // Not at once: whoever would ask again would get the same answer.

@@ -153,7 +153,7 @@ impl Watch {
         self.pace.step(now, &seen);
         if FOLLOW.load(Ordering::Relaxed) && now >= self.quota_next {
             self.quota_next = now.plus(QUOTA_PERIOD);
-            self.follow_quota();
+            self.rt.threads.run_errand(follow_quota);
         }
     }
 
@@ -191,11 +191,12 @@ impl Watch {
             }
         }
     }
+}
 
-    fn follow_quota(&self) {
-        let useful = cpus::useful() as u32;
-        if useful != self.rt.procs.load(Ordering::Relaxed) && FOLLOW.load(Ordering::Relaxed) {
-            self.rt.set_procs(useful);
-        }
+/// Reads files, and may make processors: nothing for the monitor itself.
+fn follow_quota(rt: &'static Runtime) {
+    let useful = cpus::useful() as u32;
+    if useful != rt.procs.load(Ordering::Relaxed) && FOLLOW.load(Ordering::Relaxed) {
+        rt.set_procs(useful);
     }
 }
