@@ -181,9 +181,7 @@ impl World {
             m.door.enter();
             self.rt.freeze(m, immortal(&self.gs[g]));
             assert!(m.p().is_some(), "somebody has brought a processor");
-            if self.found.fetch_add(1, Ordering::AcqRel) + 1 == self.expected {
-                self.all_found.wake();
-            }
+            self.one_found();
         });
     }
 
@@ -195,10 +193,15 @@ impl World {
             let g = unsafe { g.as_ref() };
             assert_eq!(g.status.load().status(), Status::Runnable, "it was found before");
             g.status.transition_to_running();
-            if self.found.fetch_add(1, Ordering::AcqRel) + 1 == self.expected {
-                self.all_found.wake();
-            }
+            self.one_found();
         });
+    }
+
+    fn one_found(&self) {
+        // AcqRel: pairs with the Acquire in `settle`.
+        if self.found.fetch_add(1, Ordering::AcqRel) + 1 == self.expected {
+            self.all_found.wake();
+        }
     }
 
     /// Waits until everything has been found.

@@ -50,10 +50,12 @@ mod imp {
     }
 
     pub(crate) fn light() {
+        // SeqCst: pairs with the other side's.
         fence(Ordering::SeqCst);
     }
 
     pub(crate) fn heavy() {
+        // SeqCst: pairs with the other side's.
         fence(Ordering::SeqCst);
     }
 }

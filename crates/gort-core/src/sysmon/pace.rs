@@ -20,7 +20,7 @@ pub(super) struct Seen {
     pub(super) acted: bool,
     /// No processor is idle, and somebody waits for one or stands at one thing.
     pub(super) tight: bool,
-    /// Some goroutine was run since the last look, or none was kept from it.
+    /// Some goroutine was run since the last look, or computes in its slice; or none was kept from it.
     pub(super) progress: bool,
     /// A goroutine is asked to yield at its next checkpoint.
     pub(super) asked_to_yield: bool,

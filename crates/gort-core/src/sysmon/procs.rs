@@ -50,6 +50,8 @@ struct Known {
     since: Moment,
     /// Its goroutine was computing, at the last look.
     computes: bool,
+    /// What the CPU clock of its thread showed when it was first seen to compute.
+    used: Duration,
     credit: u32,
     credited: Moment,
 }
@@ -66,7 +68,14 @@ struct Waiting {
 impl Procs {
     pub(super) fn new(rt: &'static Runtime) -> Procs {
         let never = Moment::NEVER;
-        let known = Known { tick: 0, since: never, computes: false, credit: CREDIT_MAX, credited: never };
+        let known = Known {
+            tick: 0,
+            since: never,
+            computes: false,
+            used: Duration::ZERO,
+            credit: CREDIT_MAX,
+            credited: never,
+        };
         Procs { rt, known: [known; MAX_PROCS] }
     }
 
@@ -88,7 +97,7 @@ impl Procs {
             known.computes = false;
             let tick = p.tick.load(Ordering::Relaxed);
             if known.tick != tick {
-                (known.tick, known.since) = (tick, now);
+                (known.tick, known.since, known.used) = (tick, now, Duration::ZERO);
                 p.yield_wanted.store(false, Ordering::Relaxed);
                 seen.progress = true;
                 seen.tight |= !waiting.idle && waiting.anybody(p, now);
@@ -140,12 +149,13 @@ fn look_closely(
         Doing::Sleeps => {
             let used = thread_clock::used(tid);
             if rt.retake(m, p, || thread_clock::used(tid) == used) {
-                strays.add(m, now);
+                strays.add(m);
                 seen.acted = true;
             }
         }
         Doing::Computes => {
             known.computes = true;
+            seen.progress |= known.has_not_had_its_slice_twice_over(tid);
             seen.tight |= !waiting.idle;
             if known.must_yield(p, waiting, stood, now) {
                 // Both ways: it may come to a checkpoint before the signal finds it outside the runtime.
@@ -188,6 +198,15 @@ impl Known {
             return false;
         };
         stood >= patience && self.credit > 0
+    }
+
+    /// In CPU time: the system may be busy with other things.
+    fn has_not_had_its_slice_twice_over(&mut self, tid: u32) -> bool {
+        let used = thread_clock::used(tid).unwrap_or_default();
+        if self.used.is_zero() {
+            self.used = used;
+        }
+        used < self.used + 2 * SLICE
     }
 
     /// Not before this moment, since it has just been interrupted often.

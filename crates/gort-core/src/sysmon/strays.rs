@@ -8,11 +8,13 @@
 //! What is frozen may hold a lock of the program's, malloc's for instance, that everybody else waits for. Those who wait
 //! sleep, and lose their processors; so the frozen ones get their turn sooner. Where that is not enough, two rules see to it
 //! that the worst case is plain threads, and never a standstill:
-//! 1. If no processor has run anything new for [`STANDSTILL`] while machines are frozen, the first in line goes on without a
-//!    processor.
+//! 1. If no processor has made any progress for [`STANDSTILL`] while machines are frozen, the first in line goes on without a
+//!    processor. (It is progress if another goroutine is run, or if one computes that has not had its slice twice over. A
+//!    busy system may keep all of us waiting, and is no standstill.)
 //! 2. So does one that has been frozen for [`FREEZE_MAX`] while strays sleep, who may be waiting for it.
 //!
-//! Who goes on without a processor may do so for [`GRACE`] before it is asked again.
+//! Only one at a time: not while any stray computes. Who goes on without a processor may compute for [`GRACE`] before it is
+//! asked again.
 
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ use crate::sys::thread_clock::{self, Doing};
 
 const STANDSTILL: Duration = Duration::from_millis(20);
 const FREEZE_MAX: Duration = Duration::from_millis(100);
+/// CPU time, not the wall's.
 const GRACE: Duration = Duration::from_millis(10);
 /// Between two looks at the strays.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -35,9 +38,11 @@ pub(super) struct Strays {
     rt: &'static Runtime,
     all: PageVec<Stray>,
     next: Moment,
-    /// The last time that a goroutine was run, or nothing was frozen.
+    /// What the last look has found: strays that compute, and strays that sleep.
+    computing: bool,
+    sleeping: bool,
+    /// The last time that there was progress, or nothing was frozen.
     progress: Moment,
-    thaw_next: Moment,
 }
 
 #[derive(Clone, Copy)]
@@ -45,27 +50,32 @@ struct Stray {
     m: &'static M,
     /// Its thread's CPU clock when looked at last.
     used: Duration,
-    /// It may compute until then.
-    grace: Moment,
+    /// It may compute until its clock shows this.
+    limit: Duration,
 }
 
 impl Stray {
-    /// True if it has run since the last look. Then it is asked to wait for a processor.
-    fn look(&mut self, now: Moment) -> bool {
+    /// What it is doing. If it has computed too long it is asked to wait for a processor. `closely`: one whose clock stands
+    /// still may also lack a CPU, and it matters.
+    fn look(&mut self, closely: bool) -> Doing {
         let tid = self.m.tid.load(Ordering::Relaxed);
         let used = thread_clock::used(tid).unwrap_or_default();
         let ran = std::mem::replace(&mut self.used, used) != used;
-        if ran && now >= self.grace && preempt::enabled() && thread_clock::doing(tid) == Doing::Computes {
+        if !ran && !closely {
+            return Doing::Sleeps;
+        }
+        let doing = thread_clock::doing(tid);
+        if doing == Doing::Computes && used > self.limit && preempt::enabled() {
             preempt::ask::ask(self.m);
         }
-        ran
+        doing
     }
 }
 
 impl Strays {
     pub(super) fn new(rt: &'static Runtime) -> Strays {
         let now = Moment::now();
-        Strays { rt, all: PageVec::new(), next: now, progress: now, thaw_next: now }
+        Strays { rt, all: PageVec::new(), next: now, computing: false, sleeping: false, progress: now }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -73,9 +83,13 @@ impl Strays {
     }
 
     /// `m` has just lost its processor.
-    pub(super) fn add(&mut self, m: &'static M, grace: Moment) {
+    pub(super) fn add(&mut self, m: &'static M) {
+        self.add_with_grace(m, Duration::ZERO);
+    }
+
+    fn add_with_grace(&mut self, m: &'static M, grace: Duration) {
         let used = thread_clock::used(m.tid.load(Ordering::Relaxed)).unwrap_or_default();
-        let stray = Stray { m, used, grace };
+        let stray = Stray { m, used, limit: used + grace };
         // It may have come back and gone astray again since it was last looked at.
         match self.all.iter_mut().find(|known| std::ptr::eq(known.m, m)) {
             Some(known) => *known = stray,
@@ -85,23 +99,27 @@ impl Strays {
 
     pub(super) fn look(&mut self, now: Moment, progress: bool) {
         if now >= self.next {
-            let running = self.look_at_all(now);
-            self.next = now.plus(if running { PERIOD } else { PERIOD_MAX });
+            self.look_at_all();
+            self.next = now.plus(if self.computing { PERIOD } else { PERIOD_MAX });
+            self.keep_going(now);
         }
         if progress || self.rt.frozen() == 0 {
             self.progress = now;
         }
-        self.keep_going(now);
     }
 
-    /// True if some run.
-    fn look_at_all(&mut self, now: Moment) -> bool {
-        let mut running = false;
+    fn look_at_all(&mut self) {
+        (self.computing, self.sleeping) = (false, false);
+        let frozen = self.rt.frozen() != 0;
         let mut at = 0;
         while at < self.all.len() {
             // A hint: it changes when the goroutine comes into the runtime, and then it is no stray any more.
             if self.all[at].m.call() == Call::Found {
-                running |= self.all[at].look(now);
+                match self.all[at].look(frozen && !self.sleeping) {
+                    Doing::Computes => self.computing = true,
+                    Doing::Sleeps => self.sleeping = true,
+                    Doing::Nothing => {}
+                }
                 at += 1;
             } else {
                 let last = self.all.len() - 1;
@@ -109,22 +127,23 @@ impl Strays {
                 self.all.pop();
             }
         }
-        running
     }
 
     fn keep_going(&mut self, now: Moment) {
-        if now < self.thaw_next || self.rt.frozen() == 0 {
+        if self.computing || self.rt.frozen() == 0 {
             return;
         }
-        let standstill = now.since(self.progress) >= STANDSTILL;
-        let age = if standstill { Duration::ZERO } else { FREEZE_MAX };
-        if !standstill && self.all.is_empty() {
+        let age = if now.since(self.progress) >= STANDSTILL {
+            Duration::ZERO
+        } else if self.sleeping {
+            FREEZE_MAX
+        } else {
             return;
-        }
+        };
         let before = Moment::from_nanos(now.as_nanos().saturating_sub(age.as_nanos() as u64));
         if let Some(m) = self.rt.thaw_without(before) {
-            self.add(m, now.plus(GRACE));
-            self.thaw_next = now.plus(if standstill { STANDSTILL } else { GRACE });
+            self.add_with_grace(m, GRACE);
+            (self.computing, self.progress) = (true, now);
         }
     }
 }
