@@ -9,8 +9,8 @@
 //! sleep, and lose their processors; so the frozen ones get their turn sooner. Where that is not enough, two rules see to it
 //! that the worst case is plain threads, and never a standstill:
 //! 1. If no processor has made any progress for [`STANDSTILL`] while machines are frozen, the first in line goes on without a
-//!    processor. (It is progress if another goroutine is run, or if one computes that has not had its slice twice over. A
-//!    busy system may keep all of us waiting, and is no standstill.)
+//!    processor. (It is progress if another goroutine is run, or if one computes that has not had its slice twice over. And
+//!    a busy system may keep all of us waiting: as long as a thread of ours could run it is no standstill.)
 //! 2. So does one that has been frozen for [`FREEZE_MAX`] while strays sleep, who may be waiting for it.
 //!
 //! Only one at a time: not while any stray computes. Who goes on without a processor may compute for [`GRACE`] before it is
@@ -27,6 +27,8 @@ use crate::sys::mem::PageVec;
 use crate::sys::thread_clock::{self, Doing};
 
 const STANDSTILL: Duration = Duration::from_millis(20);
+/// What the names of our threads begin with.
+const MACHINES: &[u8] = b"gort-";
 const FREEZE_MAX: Duration = Duration::from_millis(100);
 /// CPU time, not the wall's.
 const GRACE: Duration = Duration::from_millis(10);
@@ -134,6 +136,10 @@ impl Strays {
             return;
         }
         let age = if now.since(self.progress) >= STANDSTILL {
+            if thread_clock::any_could_run(MACHINES) {
+                self.progress = now;
+                return;
+            }
             Duration::ZERO
         } else if self.sleeping {
             FREEZE_MAX
