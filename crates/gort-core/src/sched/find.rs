@@ -84,6 +84,9 @@ impl Runtime {
         if let Some(g) = self.take_global(p, usize::MAX) {
             return Some(g);
         }
+        if let Some(g) = self.poll(p) {
+            return Some(g);
+        }
         self.steal(m, p)
     }
 
@@ -287,19 +290,20 @@ impl Runtime {
         true
     }
 
-    /// Sleeps until the next timer, if there is one and nobody else does.
+    /// Sleeps until the next timer or the next descriptor that is ready, if anybody waits for one and nobody else does this.
     fn keep_time(&self, m: &'static M) {
         let earliest = self.earliest_timer();
-        if earliest == Moment::NEVER {
+        if earliest == Moment::NEVER && self.poller.waiters() == 0 {
             return;
         }
-        if !self.keeper.keep(earliest) {
+        let Some(ready) = self.keeper.keep(earliest, self.poller) else {
             // A keeper that has gone meanwhile looks at all timers before it sleeps again.
-            let _: Watch = self.keeper.tell(earliest);
+            let _: Watch = self.keeper.tell(earliest, self.poller);
             return;
-        }
-        let Some(p) = self.take_idle_p() else { return };
+        };
+        let Some(p) = self.take_idle_p() else { return self.inject(None, ready) };
         m.acquire_p(p);
+        self.inject(Some(p), ready);
         let now = Moment::now();
         for other in self.all_ps() {
             if other.timers.earliest() <= now {

@@ -1,18 +1,25 @@
-//! The keeper: the one idle machine that sleeps until the next timer of any processor. Everybody else sleeps without a
-//! deadline. It is not in the list of idle machines: only its deadline, or an earlier one, wakes it.
+//! The keeper: the one idle machine that sleeps until the next timer of any processor, or until a descriptor is ready.
+//! Everybody else sleeps without a deadline. It is not in the list of idle machines: only its deadline, an earlier one, or
+//! the network wakes it.
 //!
 //! A processor whose machine goes idle leaves its timers to the keeper (or becomes it). A processor that stays busy
 //! looks after its own timers, but if there is an idle processor it also tells the keeper of a new earliest one, since
 //! its current goroutine may run for long.
+//!
+//! It sleeps on its note until the network poller is opened, and from then on in the poller's blocking look, whether anybody
+//! waits for a descriptor or not; so whoever begins to wait finds it there. Whoever opens the poller sends it there
+//! (`look_again`): the note remembers.
 
 use crate::env::Moment;
 use crate::m::note::Note;
+use crate::netpoll::record::Ready;
+use crate::netpoll::{Poller, Wait};
 use crate::sys::atomic::{AtomicU64, Ordering, fence};
 
 /// The place of the keeper.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    /// Until when the keeper sleeps; 0 if there is none.
+    /// Until when the keeper sleeps; 0 if there is none. It sleeps for ever if it has only the network to wait for.
     until: AtomicU64,
     note: Note,
 }
@@ -31,34 +38,52 @@ impl Keeper {
         Keeper { until: AtomicU64::new(0), note: Note::new() }
     }
 
-    /// The caller becomes the keeper and sleeps until `deadline`, or until told of an earlier one: true.
-    /// There is a keeper already: false.
-    pub(crate) fn keep(&self, deadline: Moment) -> bool {
+    /// The caller becomes the keeper and sleeps until `deadline`, until told of an earlier one, or until descriptors are
+    /// ready: whoever waited for them. There is a keeper already: None.
+    pub(crate) fn keep(&self, deadline: Moment, poller: &Poller) -> Option<Ready> {
         // SeqCst: with the barrier in `tell`: either the teller sees this deadline, or we have seen its timer.
         let until = deadline.as_nanos().max(1);
         if self.until.compare_exchange(0, until, Ordering::SeqCst, Ordering::Relaxed).is_err() {
-            return false;
+            return None;
         }
-        self.note.sleep(Some(deadline));
+        let ready = if poller.is_open() {
+            poller.poll(Wait::Until(deadline))
+        } else {
+            self.note.sleep(Some(deadline).filter(|deadline| *deadline != Moment::NEVER));
+            Ready::nobody()
+        };
         self.until.store(0, Ordering::Relaxed);
         // Full barrier: we are seen to be gone before we look for an idle processor. Pairs with the one after which a
         // machine that has made its processor idle looks for a keeper.
         fence(Ordering::SeqCst);
-        true
+        Some(ready)
+    }
+
+    /// Somebody sleeps as the keeper, or is about to. Relaxed: the barriers are the callers'.
+    #[inline]
+    pub(crate) fn is_there(&self) -> bool {
+        self.until.load(Ordering::Relaxed) != 0
     }
 
     /// There is a timer at `when`: makes sure that the keeper, if there is one, does not sleep past it.
-    pub(crate) fn tell(&self, when: Moment) -> Watch {
+    pub(crate) fn tell(&self, when: Moment, poller: &Poller) -> Watch {
         // SeqCst: the timer was put into its heap before; see `keep`.
         match self.until.load(Ordering::SeqCst) {
             0 => Watch::Nobody,
             until => {
                 if when.as_nanos() < until {
-                    self.note.wake();
+                    self.look_again();
+                    poller.tell();
                 }
                 Watch::Kept
             }
         }
+    }
+
+    /// The poller was opened: the keeper does not sleep on its note any more. (One that has slept there since before a teller
+    /// could see the poller is woken by this as well.)
+    pub(crate) fn look_again(&self) {
+        self.note.wake();
     }
 }
 
@@ -70,6 +95,7 @@ mod tests {
 
     use super::{Keeper, Watch};
     use crate::env::Moment;
+    use crate::netpoll::poller;
 
     fn soon() -> Moment {
         Moment::after(Duration::from_millis(5))
@@ -83,10 +109,10 @@ mod tests {
     #[test]
     fn it_keeps_until_the_deadline() {
         let (keeper, deadline) = (Keeper::new(), soon());
-        assert_eq!(keeper.tell(deadline), Watch::Nobody);
-        assert!(keeper.keep(deadline));
+        assert_eq!(keeper.tell(deadline, poller()), Watch::Nobody);
+        assert!(keeper.keep(deadline, poller()).is_some());
         assert!(Moment::now() >= deadline);
-        assert_eq!(keeper.tell(deadline), Watch::Nobody, "it has gone");
+        assert_eq!(keeper.tell(deadline, poller()), Watch::Nobody, "it has gone");
     }
 
     #[test]
@@ -94,21 +120,21 @@ mod tests {
         let keeper = Arc::new(Keeper::new());
         let keeps = thread::spawn({
             let keeper = keeper.clone();
-            move || keeper.keep(late())
+            move || keeper.keep(late(), poller()).is_some()
         });
-        while keeper.tell(Moment::NEVER) == Watch::Nobody {
+        while keeper.tell(Moment::NEVER, poller()) == Watch::Nobody {
             thread::yield_now();
         }
-        assert!(!keeper.keep(soon()), "there is one already");
-        assert_eq!(keeper.tell(Moment::NEVER), Watch::Kept);
+        assert!(keeper.keep(soon(), poller()).is_none(), "there is one already");
+        assert_eq!(keeper.tell(Moment::NEVER, poller()), Watch::Kept);
         assert!(!keeps.is_finished());
-        assert_eq!(keeper.tell(soon()), Watch::Kept);
+        assert_eq!(keeper.tell(soon(), poller()), Watch::Kept);
         assert!(keeps.join().expect("it does not panic"));
     }
 
     #[test]
     fn a_deadline_at_the_beginning_of_time_is_no_absence() {
         let keeper = Keeper::new();
-        assert!(keeper.keep(Moment::from_nanos(0)));
+        assert!(keeper.keep(Moment::from_nanos(0), poller()).is_some());
     }
 }

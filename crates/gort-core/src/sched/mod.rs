@@ -7,13 +7,14 @@
 //!                        │                     │    ▲                    │
 //!                        └──────► look ◄───────┘    └────── batch ───────┘
 //!                                  │ nothing
-//!                      steal half of another ring ──nothing──► give up P ──► recheck ──► keep time, or sleep
+//!     poll ──nothing──► steal half of another ring ──nothing──► give up P ──► recheck ──► keep time and poll, or sleep
 //! ```
 //! - [`submit`]: how a goroutine gets into a queue, and whom that wakes.
 //! - [`search`]: the counts of idle processors and searching machines: the rule that no wake-up is lost.
 //! - [`find`]: a machine looks for work: own timers, queues, the global queue, other processors.
 //! - [`machine`]: the loop of a machine; running a goroutine; idle machines; locked goroutines.
-//! - [`keeper`]: the one idle machine that sleeps until the next timer.
+//! - [`keeper`]: the one idle machine that sleeps until the next timer, or until a descriptor is ready.
+//! - [`network`]: who polls when, and what becomes of the goroutines whose descriptors are ready.
 //! - [`procs`]: GOMAXPROCS, at the start and when it changes.
 //! - [`threads`]: making threads, by a helper that holds no processor; their limit.
 //!
@@ -31,6 +32,7 @@ pub(crate) mod keeper;
 pub(crate) mod machine;
 #[cfg(all(test, loom))]
 mod models;
+pub(crate) mod network;
 pub(crate) mod procs;
 pub(crate) mod search;
 pub(crate) mod submit;
@@ -46,6 +48,7 @@ use crate::g::pool::Pool;
 use crate::lock::Spin;
 use crate::m::M;
 use crate::m::note::Note;
+use crate::netpoll::{self, Poller};
 use crate::p::P;
 use crate::stack::class::Class;
 use crate::sys::atomic::{AtomicUsize, Ordering, fence};
@@ -63,6 +66,9 @@ pub(crate) struct Runtime {
     pub(crate) global_len: AtomicUsize,
     pub(crate) search: Searchers,
     pub(crate) keeper: Keeper,
+    pub(crate) poller: &'static Poller,
+    /// When somebody looked at the poller last, by the coarse clock.
+    pub(crate) last_poll: AtomicU64,
     /// GOMAXPROCS.
     pub(crate) procs: AtomicU32,
     /// One change of it at a time.
@@ -156,6 +162,8 @@ impl Runtime {
             global_len: AtomicUsize::new(0),
             search: Searchers::new(),
             keeper: Keeper::new(),
+            poller: netpoll::poller(),
+            last_poll: AtomicU64::new(0),
             procs: AtomicU32::new(0),
             changing_procs: Spin::new(()),
             all_ps: [const { AtomicPtr::new(ptr::null_mut()) }; MAX_PROCS],

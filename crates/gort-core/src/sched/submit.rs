@@ -138,7 +138,7 @@ impl Runtime {
             return true;
         }
         let when = self.earliest_timer();
-        when != Moment::NEVER && self.keeper.tell(when) == super::keeper::Watch::Nobody
+        when != Moment::NEVER && self.keeper.tell(when, self.poller) == super::keeper::Watch::Nobody
     }
 
     /// There is a timer at `when` whose processor may be busy for long: somebody idle has to know.
@@ -147,7 +147,7 @@ impl Runtime {
         // Full barrier: the timer is in its heap before the counts and the keeper are looked at. Pairs with the one
         // after which a machine that goes idle looks at the timers.
         fence(Ordering::SeqCst);
-        if self.search.idle() != 0 && self.keeper.tell(when) == super::keeper::Watch::Nobody {
+        if self.search.idle() != 0 && self.keeper.tell(when, self.poller) == super::keeper::Watch::Nobody {
             self.wake_p();
         }
     }

@@ -1,0 +1,403 @@
+//! One registered descriptor: for each direction whether an edge is still to be heard of, until when one may wait, and who
+//! waits.
+//!
+//! ```text
+//!   of a direction:
+//!              edge, nobody waits                     begin
+//!     unready ────────────────────► ready   unready ─────────► waited for ──edge, close, new deadline──► unready
+//!        ▲                            │                            │
+//!        └────────── begin ───────────┘                            └──forget: the last waiter's time is up──► unready
+//!
+//!   of the record:   free ──used──► open ──close──► closed ──free──► free      (a new sequence number for each use)
+//! ```
+//! Who waits has tried its call before, and tries it again after: an edge wakes all waiters of its direction, and whoever
+//! comes too late waits again.
+//!
+//! Invariants:
+//! 1. The lists, `ready`, `closed` and the sequence number are touched only under the record's lock.
+//! 2. A direction that has waiters is not `ready`, and its edge has been heard by all who began before it.
+//! 3. A waiter is in the list until somebody takes it out under the lock. Who does so and wins its claim owes it the one
+//!    wake-up; if the claim is lost, to its own deadline, the waiter knows nothing of it and is not touched any more once
+//!    the lock is given back. An edge that wakes nobody is remembered.
+//! 4. `until` is a hint outside the lock. It is 0 from the moment at which the record is closed.
+//!
+//! `edges` counts, so that a reader that has emptied a stream (a short read) need not try in vain before it waits again:
+//! while no edge came since that reader looked, there is nothing new. A direction whose end has come may give no edge any
+//! more; then its count is odd, and a call is always worth trying.
+
+use std::ptr::{self, NonNull};
+
+use crate::claim::Claim;
+use crate::env::Moment;
+use crate::g::G;
+use crate::lock::{Spin, SpinGuard};
+use crate::sys::atomic::{AtomicU32, AtomicU64, Cell, Ordering};
+
+/// Which way data flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Towards the program: reads, accepts.
+    Read = 0,
+    /// Away from it: writes, connects.
+    Write = 1,
+}
+
+/// What an event says about a direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Edge {
+    /// Nothing.
+    None,
+    /// A call may succeed.
+    Possible,
+    /// A call will succeed, or fail for good, from now on: the other end has hung up, or there is an error.
+    Ended,
+}
+
+/// What an event says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edges {
+    pub(crate) read: Edge,
+    pub(crate) write: Edge,
+}
+
+/// By which token a waiter's claim was won (or by [`Claim::TIMED_OUT`]).
+pub(crate) mod token {
+    /// An edge.
+    pub(crate) const READY: usize = 1;
+    /// The record was closed.
+    pub(crate) const CLOSED: usize = 2;
+    /// There is another deadline: begin again.
+    pub(crate) const DEADLINE: usize = 3;
+}
+
+/// Why there is no waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The record is closed.
+    Closed,
+    /// The deadline has passed.
+    TimedOut,
+}
+
+/// Who waits, and how that one is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Who {
+    /// A goroutine: whoever polls queues it.
+    Goroutine(NonNull<G>),
+    /// Something that wants a call with the address of its waiter: an OS thread.
+    Call(unsafe fn(NonNull<Waiter>)),
+}
+
+/// One wait. Lives in the frame of who waits.
+pub(crate) struct Waiter {
+    pub(crate) claim: Claim,
+    who: Who,
+    listed: Cell<bool>,
+    before: Cell<*const Waiter>,
+    after: Cell<*const Waiter>,
+}
+
+impl Waiter {
+    pub(crate) fn new(who: Who) -> Waiter {
+        Waiter {
+            claim: Claim::new(),
+            who,
+            listed: Cell::new(false),
+            before: Cell::new(ptr::null()),
+            after: Cell::new(ptr::null()),
+        }
+    }
+}
+
+/// Those who can go on. Each of them waits until it is told.
+#[must_use = "whoever can go on waits for ever if it is not told"]
+pub(crate) struct Ready {
+    first: *const Waiter,
+    last: *const Waiter,
+    len: usize,
+}
+
+impl Ready {
+    pub(crate) fn nobody() -> Ready {
+        Ready { first: ptr::null(), last: ptr::null(), len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn push(&mut self, waiter: &Waiter) {
+        waiter.after.set(ptr::null());
+        // SAFETY: whoever is in the list waits until it is told (invariant 3).
+        match unsafe { self.last.as_ref() } {
+            None => self.first = waiter,
+            Some(last) => last.after.set(waiter),
+        }
+        self.last = waiter;
+        self.len += 1;
+    }
+}
+
+impl Iterator for Ready {
+    type Item = (NonNull<Waiter>, Who);
+
+    /// The next one, which may be told, and be gone, at any time after this.
+    fn next(&mut self) -> Option<(NonNull<Waiter>, Who)> {
+        let waiter = NonNull::new(self.first.cast_mut())?;
+        // SAFETY: not told yet, so it is there.
+        let next = unsafe { waiter.as_ref() };
+        self.first = next.after.get();
+        self.len -= 1;
+        Some((waiter, next.who))
+    }
+}
+
+/// A record. Two cache lines: the prefetcher fetches pairs.
+#[repr(align(128))]
+pub(crate) struct Record {
+    index: u32,
+    /// For each direction, until when one may wait, in nanoseconds: `u64::MAX` without a deadline, 0 if closed.
+    until: [AtomicU64; 2],
+    /// For each direction: edges so far, times two; odd if the last event said that it has ended.
+    edges: [AtomicU32; 2],
+    /// For each direction: `edges` as whoever emptied it saw it before.
+    emptied: [AtomicU32; 2],
+    state: Spin<State>,
+}
+
+/// What the lock guards.
+pub(crate) struct State {
+    seq: u32,
+    closed: bool,
+    sides: [Side; 2],
+    /// In the table's list of free ones.
+    next_free: Option<u32>,
+}
+
+struct Side {
+    ready: bool,
+    first: *const Waiter,
+    last: *const Waiter,
+}
+
+// SAFETY: the links lead to waiters, which any thread may reach under the lock around this.
+unsafe impl Send for State {}
+
+const NO_DEADLINE: u64 = u64::MAX;
+const CLOSED: u64 = 0;
+/// An even number that `edges` does not have soon.
+const NEVER_EMPTIED: u32 = u32::MAX - 1;
+
+/// How a wait begins.
+pub(crate) enum Begun<'a> {
+    /// An edge came before: the call may succeed.
+    Ready,
+    /// It does not.
+    Failed(Failure),
+    /// The waiter is in the list, and the record locked until the caller has parked; at this moment its time is up.
+    Wait(Moment, SpinGuard<'a, State>),
+}
+
+impl Record {
+    pub(super) fn new(index: u32) -> Record {
+        let side = || Side { ready: false, first: ptr::null(), last: ptr::null() };
+        Record {
+            index,
+            until: [AtomicU64::new(NO_DEADLINE), AtomicU64::new(NO_DEADLINE)],
+            edges: [AtomicU32::new(0), AtomicU32::new(0)],
+            emptied: [AtomicU32::new(NEVER_EMPTIED), AtomicU32::new(NEVER_EMPTIED)],
+            state: Spin::new(State { seq: 0, closed: true, sides: [side(), side()], next_free: None }),
+        }
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Under the table's lock: free to open. Returns the sequence number of this use, and the next free record.
+    pub(super) fn transition_to_used(&self) -> (u32, Option<u32>) {
+        let mut state = self.state.lock();
+        debug_assert!(state.closed, "a free record is closed");
+        state.closed = false;
+        for direction in [Direction::Read, Direction::Write] {
+            let at = direction as usize;
+            state.sides[at].ready = false;
+            self.until[at].store(NO_DEADLINE, Ordering::Relaxed);
+            self.edges[at].store(0, Ordering::Relaxed);
+            self.emptied[at].store(NEVER_EMPTIED, Ordering::Relaxed);
+        }
+        (state.seq, state.next_free.take())
+    }
+
+    /// Under the table's lock: open or closed to free. From here on no event of this use counts.
+    pub(super) fn transition_to_free(&self, next_free: Option<u32>) {
+        let mut state = self.state.lock();
+        debug_assert!(state.sides.iter().all(|side| side.first.is_null()), "nobody waits for a free record");
+        state.closed = true;
+        state.seq = state.seq.wrapping_add(1);
+        state.next_free = next_free;
+    }
+
+    /// Whether a call may be tried: not closed, and the deadline has not passed.
+    #[inline]
+    pub(crate) fn check(&self, direction: Direction) -> Result<(), Failure> {
+        // Relaxed: whoever closed it, or set the deadline, and wants the caller to know has told it by other means.
+        match self.until[direction as usize].load(Ordering::Relaxed) {
+            NO_DEADLINE => Ok(()),
+            until => check_slow(until),
+        }
+    }
+
+    /// A call has failed because nothing is possible now: the caller is to wait, with this waiter, at most until `limit`.
+    pub(crate) fn begin(&self, direction: Direction, limit: Moment, waiter: &Waiter) -> Begun<'_> {
+        let mut state = self.state.lock();
+        let until = self.until[direction as usize].load(Ordering::Relaxed);
+        let deadline = limit.min(Moment::from_nanos(until));
+        if deadline != Moment::NEVER
+            && let Err(failure) =
+                check_slow(if until == CLOSED { CLOSED } else { deadline.as_nanos().max(1) })
+        {
+            return Begun::Failed(failure);
+        }
+        let side = &mut state.sides[direction as usize];
+        if std::mem::take(&mut side.ready) {
+            return Begun::Ready;
+        }
+        side.push(waiter);
+        Begun::Wait(deadline, state)
+    }
+
+    /// The waiter has won its claim itself: its time is up. Nobody knows it after this.
+    pub(crate) fn forget(&self, direction: Direction, waiter: &Waiter) {
+        let mut state = self.state.lock();
+        if waiter.listed.get() {
+            state.sides[direction as usize].remove(waiter);
+        }
+    }
+
+    /// An event for the registration with this sequence number: who waits can go on.
+    pub(super) fn edge(&self, seq: u32, edges: Edges, ready: &mut Ready) {
+        let mut state = self.state.lock();
+        if state.seq != seq {
+            return;
+        }
+        for (direction, edge) in [(Direction::Read, edges.read), (Direction::Write, edges.write)] {
+            self.count_edge(direction, edge);
+            if edge == Edge::None {
+                continue;
+            }
+            let side = &mut state.sides[direction as usize];
+            let before = ready.len();
+            side.take_all(token::READY, ready);
+            // Nobody has heard of it: it is kept for the next one.
+            side.ready = ready.len() == before;
+        }
+    }
+
+    /// Under the lock. Every event tells of both directions, so whether one has ended is as the last event says: a socket
+    /// that is not connected yet looks as if it had.
+    fn count_edge(&self, direction: Direction, edge: Edge) {
+        let count = &self.edges[direction as usize];
+        let step = if edge == Edge::None { 0 } else { 2 };
+        let ended = u32::from(edge == Edge::Ended);
+        // Release: pairs with the Acquire in `promising`.
+        count.store((count.load(Ordering::Relaxed) & !1).wrapping_add(step) | ended, Ordering::Release);
+    }
+
+    /// From now on everything fails. Those who waited are told so by the caller.
+    pub(crate) fn close(&self) -> Ready {
+        let mut gone = Ready::nobody();
+        let mut state = self.state.lock();
+        state.closed = true;
+        for (side, until) in state.sides.iter_mut().zip(&self.until) {
+            until.store(CLOSED, Ordering::Relaxed);
+            side.take_all(token::CLOSED, &mut gone);
+        }
+        gone
+    }
+
+    /// Another deadline for a direction. Those who wait are told by the caller, and begin again.
+    pub(crate) fn set_deadline(&self, direction: Direction, deadline: Option<Moment>) -> Ready {
+        let mut stirred = Ready::nobody();
+        let mut state = self.state.lock();
+        if !state.closed {
+            // Not 0, which says something else, and has passed as well.
+            let until = deadline.map_or(NO_DEADLINE, |deadline| deadline.as_nanos().max(1));
+            if self.until[direction as usize].swap(until, Ordering::Relaxed) != until {
+                state.sides[direction as usize].take_all(token::DEADLINE, &mut stirred);
+            }
+        }
+        stirred
+    }
+
+    /// The edges of a direction so far: to be read before a call that may empty it.
+    #[inline]
+    pub(crate) fn edges(&self, direction: Direction) -> u32 {
+        // Acquire: the call comes after.
+        self.edges[direction as usize].load(Ordering::Acquire)
+    }
+
+    /// A call has taken all there was, and before it `edges` was read.
+    #[inline]
+    pub(crate) fn emptied(&self, direction: Direction, edges: u32) {
+        self.emptied[direction as usize].store(edges, Ordering::Relaxed);
+    }
+
+    /// Whether a call may find something: it was not emptied, or there was an edge since, or the end has come.
+    #[inline]
+    pub(crate) fn promising(&self, direction: Direction) -> bool {
+        // Acquire: pairs with the Release in `count_edge`.
+        let edges = self.edges[direction as usize].load(Ordering::Acquire);
+        edges & 1 == 1 || edges != self.emptied[direction as usize].load(Ordering::Relaxed)
+    }
+}
+
+#[cold]
+fn check_slow(until: u64) -> Result<(), Failure> {
+    match until {
+        CLOSED => Err(Failure::Closed),
+        until if Moment::now().as_nanos() >= until => Err(Failure::TimedOut),
+        _ => Ok(()),
+    }
+}
+
+impl Side {
+    fn push(&mut self, waiter: &Waiter) {
+        debug_assert!(!waiter.listed.get(), "a waiter is in one list");
+        waiter.listed.set(true);
+        waiter.before.set(self.last);
+        waiter.after.set(ptr::null());
+        // SAFETY: whoever is in the list is there (invariant 3).
+        match unsafe { self.last.as_ref() } {
+            None => self.first = waiter,
+            Some(last) => last.after.set(waiter),
+        }
+        self.last = waiter;
+    }
+
+    fn remove(&mut self, waiter: &Waiter) {
+        waiter.listed.set(false);
+        let (before, after) = (waiter.before.get(), waiter.after.get());
+        // SAFETY: the neighbours are in the list, so they are there (invariant 3).
+        match unsafe { before.as_ref() } {
+            None => self.first = after,
+            Some(before) => before.after.set(after),
+        }
+        // SAFETY: as above.
+        match unsafe { after.as_ref() } {
+            None => self.last = before,
+            Some(after) => after.before.set(before),
+        }
+    }
+
+    /// Takes all waiters out, and those whose claim this wins into `to`.
+    fn take_all(&mut self, token: usize, to: &mut Ready) {
+        // SAFETY: whoever is in the list is there (invariant 3).
+        while let Some(waiter) = unsafe { self.first.as_ref() } {
+            self.remove(waiter);
+            if waiter.claim.try_win(token) {
+                to.push(waiter);
+            }
+        }
+    }
+}
