@@ -94,9 +94,7 @@ impl PollFd {
     /// `EEXIST`: it is registered already; `EMFILE` and `ENOMEM`: there is no room for one more.
     pub fn new(fd: BorrowedFd<'_>) -> io::Result<PollFd> {
         let poller = poller();
-        if poller.open()? {
-            network::poller_opened();
-        }
+        poller.open()?;
         let (record, seq) = poller.table.take()?;
         match poller.register(fd, record, seq) {
             Ok(()) => Ok(PollFd { record, fd: fd.as_raw_fd() }),

@@ -98,29 +98,21 @@ impl Poller {
         }
     }
 
-    /// Makes the epoll instance, if it is not there. True if this call did. User context: allocates; holds no lock.
+    /// Makes the epoll instance, if it is not there. User context: allocates; holds no lock.
     ///
     /// # Errors
     /// The process has no descriptor left.
-    pub(crate) fn open(&self) -> io::Result<bool> {
+    pub(crate) fn open(&self) -> io::Result<()> {
         if self.epoll().is_some() {
-            return Ok(false);
+            return Ok(());
         }
         let made = Box::into_raw(Box::new(Epoll::open()?));
         // Release: whoever sees the pointer sees the descriptors; pairs with the Acquire in `epoll`.
-        match self.epoll.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Ok(true),
-            Err(_) => {
-                // SAFETY: nobody else has seen the box.
-                drop(unsafe { Box::from_raw(made) });
-                Ok(false)
-            }
+        if self.epoll.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            // SAFETY: nobody else has seen the box.
+            drop(unsafe { Box::from_raw(made) });
         }
-    }
-
-    /// The epoll instance exists: the blocking wait is in it from now on.
-    pub(crate) fn is_open(&self) -> bool {
-        self.epoll().is_some()
+        Ok(())
     }
 
     #[inline]

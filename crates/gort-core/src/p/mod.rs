@@ -36,6 +36,8 @@ pub(crate) struct P {
     pub(crate) rng: Rng,
     /// Timers became earlier without anybody else having been told.
     pub(crate) timers_unannounced: Cell<bool>,
+    /// What it runs next came from the network poller, where nobody may be waiting now.
+    pub(crate) left_poller: Cell<bool>,
     free: UnsafeCell<PageVec<Free>>,
     plots: Cell<Plots>,
     ids: Cell<(u64, u64)>,
@@ -101,10 +103,15 @@ impl WakePolicy {
     /// A wait that would have been worth a wake-up: about what waking costs, 20 us at 2.5 ticks a nanosecond.
     const SLOW_TICKS: u64 = 50_000;
 
-    /// The slot was filled, and some processor is idle: wake a machine for it?
+    /// The slot was filled (or what runs next came from the network poller), and some processor is idle: wake a machine?
     #[inline]
     pub(crate) fn filled(&self) -> bool {
         self.since.set(env::ticks());
+        self.is_eager()
+    }
+
+    /// Whether a wake-up has been worth it lately.
+    pub(crate) fn is_eager(&self) -> bool {
         self.score.get() >= Self::EAGER
     }
 
@@ -145,6 +152,7 @@ impl P {
             eager: WakePolicy::default(),
             rng: Rng::new(seed),
             timers_unannounced: Cell::new(false),
+            left_poller: Cell::new(false),
             free: UnsafeCell::new(PageVec::new()),
             plots: Cell::new(Plots::none()),
             ids: Cell::new((0, 0)),

@@ -4,7 +4,6 @@
 
 use std::ptr::NonNull;
 
-use super::keeper::Watch;
 use super::{Queued, Runtime};
 use crate::env::Moment;
 use crate::g::G;
@@ -99,6 +98,9 @@ impl Runtime {
         if p.timers_unannounced.replace(false) {
             self.announce_timer(p.timers.earliest());
         }
+        if p.left_poller.get() {
+            self.wake_beside(p);
+        }
     }
 
     #[cold]
@@ -145,7 +147,8 @@ impl Runtime {
             }
             m.spinning.set(true);
         }
-        for round in 0..ROUNDS {
+        let rounds = if self.only_network() { 1 } else { ROUNDS };
+        for round in 0..rounds {
             if let Some(g) = self.steal_round(p, round >= DEEP_ROUND) {
                 return Some(g);
             }
@@ -253,7 +256,7 @@ impl Runtime {
     /// It comes back with a processor, or without one and then has to stop.
     #[cold]
     fn go_idle(&self, m: &'static M) {
-        {
+        let had = {
             let mut shared = self.shared.lock();
             if !shared.global.is_empty() {
                 return;
@@ -265,7 +268,8 @@ impl Runtime {
                 return;
             }
             self.put_idle_p(&mut shared, p);
-        }
+            p.id
+        };
         if m.spinning.replace(false) {
             self.search.stop();
         } else {
@@ -273,7 +277,7 @@ impl Runtime {
             fence(Ordering::SeqCst);
         }
         if !self.look_again(m) {
-            self.keep_time(m);
+            self.keep_time(m, had);
         }
     }
 
@@ -290,17 +294,11 @@ impl Runtime {
         true
     }
 
-    /// Sleeps until the next timer or the next descriptor that is ready, if anybody waits for one and nobody else does this.
-    fn keep_time(&self, m: &'static M) {
+    /// Sleeps until the next timer, or until a descriptor is ready, if anybody waits for such a thing and nobody else does
+    /// this. The processor that the machine had is named `had`.
+    fn keep_time(&self, m: &'static M, had: u32) {
         let earliest = self.earliest_timer();
-        if earliest == Moment::NEVER && self.poller.waiters() == 0 {
-            return;
-        }
-        let Some(ready) = self.keeper.keep(earliest, self.poller) else {
-            // A keeper that has gone meanwhile looks at all timers before it sleeps again.
-            let _: Watch = self.keeper.tell(earliest, self.poller);
-            return;
-        };
+        let Some(ready) = self.keeper.keep(earliest, self.wants_watch(had), self.poller) else { return };
         let Some(p) = self.take_idle_p() else { return self.inject(None, ready) };
         m.acquire_p(p);
         self.inject(Some(p), ready);

@@ -7,13 +7,13 @@
 //!                        │                     │    ▲                    │
 //!                        └──────► look ◄───────┘    └────── batch ───────┘
 //!                                  │ nothing
-//!     poll ──nothing──► steal half of another ring ──nothing──► give up P ──► recheck ──► keep time and poll, or sleep
+//!     poll ──nothing──► steal half of another ring ──nothing──► give up P ──► recheck ──► keep time, watch the network, or sleep
 //! ```
 //! - [`submit`]: how a goroutine gets into a queue, and whom that wakes.
 //! - [`search`]: the counts of idle processors and searching machines: the rule that no wake-up is lost.
 //! - [`find`]: a machine looks for work: own timers, queues, the global queue, other processors.
 //! - [`machine`]: the loop of a machine; running a goroutine; idle machines; locked goroutines.
-//! - [`keeper`]: the one idle machine that sleeps until the next timer, or until a descriptor is ready.
+//! - [`keeper`]: the idle machines that sleep until the next timer, or until a descriptor is ready.
 //! - [`network`]: who polls when, and what becomes of the goroutines whose descriptors are ready.
 //! - [`procs`]: GOMAXPROCS, at the start and when it changes.
 //! - [`threads`]: making threads, by a helper that holds no processor; their limit.
@@ -67,8 +67,7 @@ pub(crate) struct Runtime {
     pub(crate) search: Searchers,
     pub(crate) keeper: Keeper,
     pub(crate) poller: &'static Poller,
-    /// When somebody looked at the poller last, by the coarse clock.
-    pub(crate) last_poll: AtomicU64,
+    pub(crate) polls: network::Polls,
     /// GOMAXPROCS.
     pub(crate) procs: AtomicU32,
     /// One change of it at a time.
@@ -163,7 +162,7 @@ impl Runtime {
             search: Searchers::new(),
             keeper: Keeper::new(),
             poller: netpoll::poller(),
-            last_poll: AtomicU64::new(0),
+            polls: network::Polls::new(),
             procs: AtomicU32::new(0),
             changing_procs: Spin::new(()),
             all_ps: [const { AtomicPtr::new(ptr::null_mut()) }; MAX_PROCS],

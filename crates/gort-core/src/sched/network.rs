@@ -1,45 +1,72 @@
 //! The scheduler's side of the network poller: who polls, when, and what becomes of those whose descriptors are ready.
 //!
 //! - A machine that finds nothing in its ring and in the global queue polls without waiting, if anybody waits for a
-//!   descriptor and no keeper sleeps in the poller.
-//! - The keeper, the one idle machine that keeps time, waits in the poller ([`keeper`](super::keeper)).
+//!   descriptor and nobody has the watch.
+//! - The watch, an idle machine, waits in the poller ([`keeper`](super::keeper)).
 //! - The monitor polls if nobody has done so for 10 ms: all processors are busy with goroutines that queue one another.
 //!
-//! So while anybody waits for a descriptor, either somebody sleeps in the poller, or some machine is not idle and will look,
-//! or the monitor does. A machine that goes idle makes its processor idle, has a full barrier, and then counts the waiters
-//! ([`search`](super::search) has the same argument for queues); a goroutine that begins to wait is counted by the machine
-//! that then looks for work. Only a waiter whose thread has no processor must see to it that somebody looks
-//! ([`announce_waiter`]).
+//! So while anybody waits for a descriptor, either somebody has the watch, or some machine is not idle and will look, or the
+//! monitor does. A machine that goes idle makes its processor idle, has a full barrier, and then counts the waiters and the
+//! idle processors: the last one sees that it is the last ([`search`](super::search) has the same argument for queues). Who
+//! gives the watch up has a full barrier, and then takes an idle processor; if there is none some other machine is still to
+//! go idle. A goroutine that begins to wait is counted by the machine that then looks for work. Only a waiter whose thread
+//! has no processor must see to it that somebody looks ([`announce_waiter`]).
 //!
-//! A keeper that comes back with a goroutine does not call another machine to take its place: in a quiet server that would
-//! cost more than all the rest, and the goroutine mostly waits again in some microseconds, and then the same machine polls
-//! again. If it does not, the monitor notices, and has another machine woken.
+//! What is cheap, and what is not: a look costs some tenths of a microsecond, waking a machine ten or more, and so does an
+//! event for a machine that sleeps in the poller. Therefore:
+//! - While another processor keeps polling between its goroutines, a machine that goes idle does not take the watch: each
+//!   event would wake it, just before the other one looked.
+//! - If all others are idle there is nobody to steal from: a machine that has only the network to wait for does not search.
+//! - Who comes back from the poller with a goroutine leaves nobody there. Whether to wake another machine for that is learned
+//!   (`p::WakePolicy`): if what came from the poller keeps the processor for long, it is.
 
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use super::{Queued, Runtime, runtime};
-use crate::env::Moment;
+use super::{MAX_PROCS, Queued, Runtime, runtime};
+use crate::env::{self, Moment};
 use crate::g::G;
 use crate::m::M;
 use crate::netpoll::Wait;
 use crate::netpoll::record::{Ready, Who};
 use crate::p::P;
-use crate::sys::atomic::{Ordering, fence};
+use crate::sys::atomic::{AtomicU64, Ordering, fence};
 
 /// After this long without a look the monitor looks: Go's number.
 const POLL_PERIOD: Duration = Duration::from_millis(10);
+/// A processor that has polled within about 40 us will soon do so again.
+const SOON_TICKS: u64 = 100_000;
+
+/// The last looks at the poller.
+pub(crate) struct Polls {
+    /// When anybody looked, by the coarse clock.
+    last: AtomicU64,
+    /// When a processor looked, in ticks, with its number in the lower bits ([`MAX_PROCS`]).
+    by: AtomicU64,
+}
+
+impl Polls {
+    pub(super) fn new() -> Polls {
+        Polls { last: AtomicU64::new(0), by: AtomicU64::new(0) }
+    }
+
+    fn note(&self, p: u32) {
+        self.by.store(env::ticks() & !NUMBER | u64::from(p), Ordering::Relaxed);
+    }
+
+    /// Whether a processor other than `p` polls again and again.
+    fn others_go_on(&self, p: u32) -> bool {
+        let by = self.by.load(Ordering::Relaxed);
+        by & NUMBER != u64::from(p) && env::ticks().saturating_sub(by) < SOON_TICKS
+    }
+}
+
+const NUMBER: u64 = MAX_PROCS as u64 - 1;
+const _: () = assert!(MAX_PROCS.is_power_of_two());
 
 /// The runtime has been started: somebody polls for those who wait.
 pub(crate) fn is_running() -> bool {
     runtime().is_some()
-}
-
-/// The poller was just opened: the keeper has to sleep in it from now on.
-pub(crate) fn poller_opened() {
-    if let Some(rt) = runtime() {
-        rt.keeper.look_again();
-    }
 }
 
 /// The caller has begun to wait for a descriptor, and is counted.
@@ -55,21 +82,22 @@ pub(crate) fn announce_waiter() {
 impl Runtime {
     #[cold]
     fn announce_waiter_slow(&self) {
-        // Full barrier: the waiter is counted before we look for a keeper. Pairs with the one after which a machine that
+        // Full barrier: the waiter is counted before we look for the watch. Pairs with the one after which a machine that
         // goes idle counts the waiters.
         fence(Ordering::SeqCst);
-        if self.search.idle() != 0 && !self.keeper.is_there() {
+        if self.search.idle() != 0 && !self.keeper.is_watched() {
             self.wake_p();
         }
     }
 
     /// Owner of `p`, which has nothing to do: takes what the poller has. The first is returned.
     pub(super) fn poll(&self, p: &'static P) -> Option<NonNull<G>> {
-        if self.poller.waiters() == 0 || self.keeper.is_there() {
+        if self.poller.waiters() == 0 || self.keeper.is_watched() {
             return None;
         }
-        self.last_poll.store(self.coarse_now.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.polls.last.store(self.coarse_now.load(Ordering::Relaxed), Ordering::Relaxed);
         let ready = self.poller.poll(Wait::No);
+        self.polls.note(p.id);
         if ready.len() == 0 {
             return None;
         }
@@ -79,25 +107,39 @@ impl Runtime {
 
     /// The monitor looks at the network, if nobody else has for a while.
     pub(crate) fn poll_network(&self, now: Moment) {
-        let last = Moment::from_nanos(self.last_poll.load(Ordering::Relaxed));
-        if self.poller.waiters() == 0 || self.keeper.is_there() || now.since(last) < POLL_PERIOD {
+        let last = Moment::from_nanos(self.polls.last.load(Ordering::Relaxed));
+        if self.poller.waiters() == 0 || self.keeper.is_watched() || now.since(last) < POLL_PERIOD {
             return;
         }
-        self.last_poll.store(now.as_nanos(), Ordering::Relaxed);
+        self.polls.last.store(now.as_nanos(), Ordering::Relaxed);
         self.inject(None, self.poller.poll(Wait::No));
-        // An idle machine can do it better: it becomes the keeper, if it finds nothing else to do.
+        // An idle machine can do it better: it takes the watch, if it finds nothing else to do.
         if self.search.idle() != 0 {
             self.wake_p();
         }
     }
 
-    /// Queues the goroutines whose descriptors are ready, and tells the threads. As many goroutines as there are idle
-    /// processors go to the global queue, with a machine woken for each; the others into the ring of `p`, which the caller
-    /// owns. Without a processor all go to the global queue.
+    /// A machine that goes idle, and had the processor of this number: whether it is to watch the network, if nobody does.
+    pub(super) fn wants_watch(&self, had: u32) -> bool {
+        self.poller.waiters() != 0 && (self.others_are_idle(0) || !self.polls.others_go_on(had))
+    }
+
+    /// A machine that has found nothing yet: nothing can happen unless the network brings it, or a timer.
+    pub(super) fn only_network(&self) -> bool {
+        self.poller.waiters() != 0 && !self.keeper.is_watched() && self.others_are_idle(1)
+    }
+
+    /// All processors are idle, but for as many as the caller has.
+    fn others_are_idle(&self, own: u32) -> bool {
+        self.search.idle() + own >= self.procs.load(Ordering::Relaxed)
+    }
+
+    /// Queues the goroutines whose descriptors are ready, and tells the threads: into the ring of `p`, which the caller
+    /// owns, or to the global queue, with machines woken for them, as many as may run at once. All of them go there if the
+    /// caller has no processor.
     pub(super) fn inject(&self, p: Option<&'static P>, ready: Ready) {
         let idle = self.search.idle() as usize;
-        // The caller runs one of them itself.
-        let away = if p.is_some() { idle.min(ready.len().saturating_sub(1)) } else { usize::MAX };
+        let away = p.map_or(usize::MAX, |p| for_others(p, idle, ready.len()));
         let mut sent = 0;
         for (waiter, who) in ready {
             match (who, p) {
@@ -118,6 +160,18 @@ impl Runtime {
         }
         if sent != 0 {
             self.wake_for(sent.min(idle));
+        } else if let Some(p) = p {
+            p.left_poller.set(true);
+        }
+    }
+
+    /// The caller is about to run what came from the poller on `p`: wakes somebody who looks after the rest, if that is
+    /// known to take long.
+    #[cold]
+    pub(super) fn wake_beside(&self, p: &'static P) {
+        p.left_poller.set(false);
+        if self.search.idle() != 0 && p.eager.filled() {
+            self.wake_p();
         }
     }
 
@@ -136,4 +190,11 @@ impl Runtime {
             self.start_m(p, false);
         }
     }
+}
+
+/// How many of so many goroutines the owner of `p` leaves to `idle` processors. It runs one itself. A few that will soon have
+/// run are not worth a wake-up.
+fn for_others(p: &P, idle: usize, ready: usize) -> usize {
+    const FEW: usize = 4;
+    if idle == 0 || (ready <= FEW && !p.eager.is_eager()) { 0 } else { idle.min(ready.saturating_sub(1)) }
 }
