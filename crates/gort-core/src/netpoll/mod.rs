@@ -27,8 +27,12 @@ pub(crate) mod epoll;
 #[cfg(loom)]
 #[path = "epoll_model.rs"]
 pub(crate) mod epoll;
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod record;
 pub(crate) mod table;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -128,7 +132,7 @@ impl Poller {
     /// The kernel's: EPERM if a file of this kind can not be polled.
     pub(crate) fn register(&self, fd: BorrowedFd<'_>, record: &Record, seq: u32) -> io::Result<()> {
         let epoll = self.epoll().expect("the poller is open before anything is registered");
-        epoll.add(fd, u64::from(seq) << 32 | u64::from(record.index()))
+        epoll.add(fd, data(record, seq))
     }
 
     /// Ends the registration of `fd`. Events that were fetched already are dropped once the record is given back.
@@ -136,6 +140,13 @@ impl Poller {
         if let Some(epoll) = self.epoll() {
             epoll.delete(fd);
         }
+    }
+
+    /// A model's descriptor becomes readable.
+    #[cfg(all(test, loom))]
+    pub(crate) fn happens(&self, record: &Record, seq: u32) {
+        let epoll = self.epoll().expect("the poller is open");
+        epoll.happens(data(record, seq));
     }
 
     /// How many wait. 0 says that there is no need to poll.
@@ -202,6 +213,11 @@ impl Poller {
     pub(crate) fn polls(&self) -> u64 {
         self.polls.load(Ordering::Relaxed)
     }
+}
+
+/// By what an event names a record.
+fn data(record: &Record, seq: u32) -> u64 {
+    u64::from(seq) << 32 | u64::from(record.index())
 }
 
 #[cfg(loom)]

@@ -126,6 +126,10 @@ impl Ready {
         self.len
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     fn push(&mut self, waiter: &Waiter) {
         waiter.after.set(ptr::null());
         // SAFETY: whoever is in the list waits until it is told (invariant 3).

@@ -98,9 +98,6 @@ impl Runtime {
         if p.timers_unannounced.replace(false) {
             self.announce_timer(p.timers.earliest());
         }
-        if p.left_poller.get() {
-            self.wake_beside(p);
-        }
     }
 
     #[cold]

@@ -17,8 +17,8 @@
 //! - While another processor keeps polling between its goroutines, a machine that goes idle does not take the watch: each
 //!   event would wake it, just before the other one looked.
 //! - If all others are idle there is nobody to steal from: a machine that has only the network to wait for does not search.
-//! - Who comes back from the poller with a goroutine leaves nobody there. Whether to wake another machine for that is learned
-//!   (`p::WakePolicy`): if what came from the poller keeps the processor for long, it is.
+//! - Who comes back from the poller leaves nobody there, and runs what was ready one after the other. Whether to wake others
+//!   for that is learned (`p::WakePolicy`), by how long the poller remains unattended.
 
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -34,6 +34,8 @@ use crate::sys::atomic::{AtomicU64, Ordering, fence};
 
 /// After this long without a look the monitor looks: Go's number.
 const POLL_PERIOD: Duration = Duration::from_millis(10);
+/// So many goroutines take long, whatever each of them does.
+const MANY: usize = 32;
 /// A processor that has polled within about 40 us will soon do so again.
 const SOON_TICKS: u64 = 100_000;
 
@@ -81,7 +83,7 @@ pub(crate) fn announce_waiter() {
 
 impl Runtime {
     #[cold]
-    fn announce_waiter_slow(&self) {
+    pub(super) fn announce_waiter_slow(&self) {
         // Full barrier: the waiter is counted before we look for the watch. Pairs with the one after which a machine that
         // goes idle counts the waiters.
         fence(Ordering::SeqCst);
@@ -92,13 +94,16 @@ impl Runtime {
 
     /// Owner of `p`, which has nothing to do: takes what the poller has. The first is returned.
     pub(super) fn poll(&self, p: &'static P) -> Option<NonNull<G>> {
+        if p.unattended.pending() {
+            p.unattended.check();
+        }
         if self.poller.waiters() == 0 || self.keeper.is_watched() {
             return None;
         }
         self.polls.last.store(self.coarse_now.load(Ordering::Relaxed), Ordering::Relaxed);
         let ready = self.poller.poll(Wait::No);
         self.polls.note(p.id);
-        if ready.len() == 0 {
+        if ready.is_empty() {
             return None;
         }
         self.inject(Some(p), ready);
@@ -138,8 +143,17 @@ impl Runtime {
     /// owns, or to the global queue, with machines woken for them, as many as may run at once. All of them go there if the
     /// caller has no processor.
     pub(super) fn inject(&self, p: Option<&'static P>, ready: Ready) {
+        if ready.is_empty() {
+            return;
+        }
         let idle = self.search.idle() as usize;
-        let away = p.map_or(usize::MAX, |p| for_others(p, idle, ready.len()));
+        let eager = ready.len() > MANY || p.is_none_or(|p| idle != 0 && p.unattended.filled());
+        // With a processor, the caller runs one of them itself.
+        let away = match p {
+            None => usize::MAX,
+            Some(_) if eager => idle.min(ready.len() - 1),
+            Some(_) => 0,
+        };
         let mut sent = 0;
         for (waiter, who) in ready {
             match (who, p) {
@@ -160,17 +174,7 @@ impl Runtime {
         }
         if sent != 0 {
             self.wake_for(sent.min(idle));
-        } else if let Some(p) = p {
-            p.left_poller.set(true);
-        }
-    }
-
-    /// The caller is about to run what came from the poller on `p`: wakes somebody who looks after the rest, if that is
-    /// known to take long.
-    #[cold]
-    pub(super) fn wake_beside(&self, p: &'static P) {
-        p.left_poller.set(false);
-        if self.search.idle() != 0 && p.eager.filled() {
+        } else if eager {
             self.wake_p();
         }
     }
@@ -190,11 +194,4 @@ impl Runtime {
             self.start_m(p, false);
         }
     }
-}
-
-/// How many of so many goroutines the owner of `p` leaves to `idle` processors. It runs one itself. A few that will soon have
-/// run are not worth a wake-up.
-fn for_others(p: &P, idle: usize, ready: usize) -> usize {
-    const FEW: usize = 4;
-    if idle == 0 || (ready <= FEW && !p.eager.is_eager()) { 0 } else { idle.min(ready.saturating_sub(1)) }
 }
