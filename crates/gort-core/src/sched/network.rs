@@ -35,7 +35,7 @@ use crate::sys::atomic::{AtomicU64, Ordering, fence};
 /// After this long without a look the monitor looks: Go's number.
 const POLL_PERIOD: Duration = Duration::from_millis(10);
 /// So many goroutines take long, whatever each of them does.
-const MANY: usize = 32;
+const MANY: usize = if cfg!(loom) { 1 } else { 32 };
 /// A processor that has polled within about 40 us will soon do so again.
 const SOON_TICKS: u64 = 100_000;
 
