@@ -20,7 +20,7 @@ use std::{error, fmt, io};
 use crate::claim::Claim;
 use crate::env::Moment;
 use crate::ids::WaitReason;
-use crate::netpoll::record::{Begun, Failure, Ready, Record, Waiter, Who, token};
+use crate::netpoll::record::{Begun, Failure, Name, Ready, Record, Waiter, Who, token};
 use crate::netpoll::{Poller, poller};
 use crate::park::{self, Sleeper};
 use crate::sched::network;
@@ -178,11 +178,11 @@ impl PollFd {
     /// Waits once. What it was woken by.
     fn park(&self, direction: Direction, limit: Moment) -> Result<usize, PollError> {
         let sleeper = park::current();
-        let who = match park::this() {
-            Some((_, g)) => Who::Goroutine(NonNull::from(g)),
-            None => Who::Call(wake),
+        let waiter = match park::this() {
+            Some((_, g)) => Waiter::new(Who::Goroutine(NonNull::from(g)), Name::at(g)),
+            None => Waiter::new(Who::Call(wake), thread_name()),
         };
-        let waiting = Waiting { waiter: Waiter::new(who), sleeper };
+        let waiting = Waiting { waiter, sleeper };
         let (deadline, locked) = match self.record.begin(direction, limit, &waiting.waiter) {
             Begun::Ready => return Ok(token::READY),
             Begun::Failed(failure) => return Err(failure.into()),
@@ -223,6 +223,15 @@ struct Waiting {
     /// First: it is found by this one's address.
     waiter: Waiter,
     sleeper: Sleeper,
+}
+
+/// What tells an OS thread from others, and from goroutines.
+#[inline(never)]
+fn thread_name() -> Name {
+    thread_local! {
+        static OWNED: u8 = const { 0 };
+    }
+    OWNED.with(|owned| Name::at(owned))
 }
 
 /// Ends the park.

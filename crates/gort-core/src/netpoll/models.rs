@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::record::{Begun, Direction, Edge, Edges, Failure, Ready, Record, Waiter, Who, token};
+use super::record::{Begun, Direction, Edge, Edges, Failure, Name, Ready, Record, Waiter, Who, token};
 use crate::claim::Claim;
 use crate::env::Moment;
 use crate::lock::Spin;
@@ -22,14 +22,14 @@ struct Sleeping {
 }
 
 impl Sleeping {
-    fn new() -> Sleeping {
+    fn new(name: Name) -> Sleeping {
         /// # Safety
         /// The waiter of a `Sleeping`.
         unsafe fn wake(waiter: NonNull<Waiter>) {
             // SAFETY: the caller's promise.
             unsafe { waiter.cast::<Sleeping>().as_ref() }.note.wake();
         }
-        Sleeping { waiter: Waiter::new(Who::Call(wake)), note: Note::new() }
+        Sleeping { waiter: Waiter::new(Who::Call(wake), name), note: Note::new() }
     }
 }
 
@@ -69,9 +69,9 @@ impl World {
         tell(ready);
     }
 
-    /// Waits once, as `pollfd` does.
-    fn wait(&self, limit: Moment) -> Result<usize, Failure> {
-        let sleeping = Sleeping::new();
+    /// Waits once, as `pollfd` does. The caller's name is the address of something of its own.
+    fn wait(&self, own: &u8, limit: Moment) -> Result<usize, Failure> {
+        let sleeping = Sleeping::new(Name::at(own));
         match self.record.begin(Direction::Read, limit, &sleeping.waiter) {
             Begun::Ready => return Ok(token::READY),
             Begun::Failed(failure) => return Err(failure),
@@ -92,12 +92,13 @@ impl World {
 
     /// Reads, as rooms above do.
     fn read(&self) -> Result<(), Failure> {
+        let own = 0;
         loop {
             self.record.check(Direction::Read)?;
             if self.take() {
                 return Ok(());
             }
-            match self.wait(Moment::NEVER)? {
+            match self.wait(&own, Moment::NEVER)? {
                 token::CLOSED => return Err(Failure::Closed),
                 Claim::OPEN => unreachable!("a wait has an end"),
                 _ => {}
@@ -145,6 +146,23 @@ fn loom_an_edge_wakes_all_and_close_wakes_the_rest() {
     });
 }
 
+/// The other end is gone: one edge, after which every call succeeds, and no other edge ever.
+#[test]
+fn loom_the_last_edge_reaches_every_reader() {
+    model::check(|| {
+        let world = World::new();
+        let reader = |world: &World| {
+            let own = 0;
+            while !*world.data.lock() {
+                world.wait(&own, Moment::NEVER).expect("nobody closes it");
+            }
+        };
+        let readers = [start(&world, reader), start(&world, reader)];
+        world.arrive();
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+    });
+}
+
 /// A waiter whose time is up in the same moment as the edge comes: either it hears of the edge, or the next one does.
 #[test]
 fn loom_an_edge_that_comes_too_late_is_kept_for_the_next() {
@@ -152,13 +170,14 @@ fn loom_an_edge_that_comes_too_late_is_kept_for_the_next() {
         let world = World::new();
         let clock = thread::spawn(|| futex::time_passes(PASSED));
         let edge = start(&world, World::event);
-        let first = world.wait(PASSED);
+        let own = 0;
+        let first = world.wait(&own, PASSED);
         edge.join().unwrap();
         clock.join().unwrap();
         match first {
             Ok(token::READY) => {}
             Ok(Claim::TIMED_OUT) | Err(Failure::TimedOut) => {
-                assert_eq!(world.wait(Moment::NEVER), Ok(token::READY));
+                assert_eq!(world.wait(&own, Moment::NEVER), Ok(token::READY));
             }
             other => panic!("{other:?}"),
         }
@@ -209,7 +228,7 @@ fn loom_a_stale_event_is_dropped() {
         let (seq, _) = world.record.transition_to_used();
         assert_ne!(seq, world.seq);
         stale.join().unwrap();
-        let sleeping = Sleeping::new();
+        let sleeping = Sleeping::new(Name::at(&0u8));
         match world.record.begin(Direction::Read, Moment::NEVER, &sleeping.waiter) {
             Begun::Wait(..) => {}
             _ => panic!("nothing has happened to the new one"),

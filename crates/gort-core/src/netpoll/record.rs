@@ -1,24 +1,25 @@
-//! One registered descriptor: for each direction whether an edge is still to be heard of, until when one may wait, and who
-//! waits.
+//! One registered descriptor: for each direction who has heard of its last edge, until when one may wait, and who waits.
 //!
 //! ```text
-//!   of a direction:
-//!              edge, nobody waits                     begin
-//!     unready ────────────────────► ready   unready ─────────► waited for ──edge, close, new deadline──► unready
-//!        ▲                            │                            │
-//!        └────────── begin ───────────┘                            └──forget: the last waiter's time is up──► unready
+//!   of a caller:    tries ──EAGAIN──► begin ──has heard──► waits ──edge, close, new deadline, its time is up──► tries, or ends
+//!                     ▲                 │
+//!                     └── has not heard ┘  (and has now)
 //!
-//!   of the record:   free ──used──► open ──close──► closed ──free──► free      (a new sequence number for each use)
+//!   of the record:  free ──used──► open ──close──► closed ──free──► free       (a new sequence number for each use)
 //! ```
-//! Who waits has tried its call before, and tries it again after: an edge wakes all waiters of its direction, and whoever
-//! comes too late waits again.
+//! Who waits has tried its call before, and tries it again after. An edge wakes all waiters of its direction. But there may
+//! also be somebody whose call failed just before the edge and who begins to wait just after it; that one must try again, or
+//! it would wait for the next edge, which may never come. So a direction remembers who has heard of its last edge: the
+//! one whom it woke last, or who was sent to try again last. Anybody else tries once more than needed. With one reader and
+//! one writer, which is the rule, nobody does.
 //!
 //! Invariants:
-//! 1. The lists, `ready`, `closed` and the sequence number are touched only under the record's lock.
-//! 2. A direction that has waiters is not `ready`, and its edge has been heard by all who began before it.
+//! 1. The lists, `heard`, `closed` and the sequence number are touched only under the record's lock.
+//! 2. `heard` names somebody who tried, or is about to try, after the last edge. Names may be used again once their owner is
+//!    gone: whoever has it then came after the edge as well.
 //! 3. A waiter is in the list until somebody takes it out under the lock. Who does so and wins its claim owes it the one
 //!    wake-up; if the claim is lost, to its own deadline, the waiter knows nothing of it and is not touched any more once
-//!    the lock is given back. An edge that wakes nobody is remembered.
+//!    the lock is given back.
 //! 4. `until` is a hint outside the lock. It is 0 from the moment at which the record is closed.
 //!
 //! `edges` counts, so that a reader that has emptied a stream (a short read) need not try in vain before it waits again:
@@ -88,20 +89,39 @@ pub(crate) enum Who {
     Call(unsafe fn(NonNull<Waiter>)),
 }
 
+/// What tells callers apart: no two that exist at the same time have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name(usize);
+
+impl Name {
+    /// There was no edge yet of which anybody could hear.
+    const EVERYBODY: Name = Name(0);
+    /// Nobody has heard of the edge.
+    const NOBODY: Name = Name(1);
+
+    /// The name of whoever owns something at this address, a goroutine or a thread.
+    pub(crate) fn at<T>(owned: *const T) -> Name {
+        debug_assert!(owned.addr() > Name::NOBODY.0);
+        Name(owned.addr())
+    }
+}
+
 /// One wait. Lives in the frame of who waits.
 pub(crate) struct Waiter {
     pub(crate) claim: Claim,
     who: Who,
+    name: Name,
     listed: Cell<bool>,
     before: Cell<*const Waiter>,
     after: Cell<*const Waiter>,
 }
 
 impl Waiter {
-    pub(crate) fn new(who: Who) -> Waiter {
+    pub(crate) fn new(who: Who, name: Name) -> Waiter {
         Waiter {
             claim: Claim::new(),
             who,
+            name,
             listed: Cell::new(false),
             before: Cell::new(ptr::null()),
             after: Cell::new(ptr::null()),
@@ -179,7 +199,8 @@ pub(crate) struct State {
 }
 
 struct Side {
-    ready: bool,
+    /// Who has heard of the last edge (invariant 2).
+    heard: Name,
     first: *const Waiter,
     last: *const Waiter,
 }
@@ -194,7 +215,7 @@ const NEVER_EMPTIED: u32 = u32::MAX - 1;
 
 /// How a wait begins.
 pub(crate) enum Begun<'a> {
-    /// An edge came before: the call may succeed.
+    /// An edge came of which the caller has not heard: the call may succeed.
     Ready,
     /// It does not.
     Failed(Failure),
@@ -204,7 +225,7 @@ pub(crate) enum Begun<'a> {
 
 impl Record {
     pub(super) fn new(index: u32) -> Record {
-        let side = || Side { ready: false, first: ptr::null(), last: ptr::null() };
+        let side = || Side { heard: Name::EVERYBODY, first: ptr::null(), last: ptr::null() };
         Record {
             index,
             until: [AtomicU64::new(NO_DEADLINE), AtomicU64::new(NO_DEADLINE)],
@@ -225,7 +246,7 @@ impl Record {
         state.closed = false;
         for direction in [Direction::Read, Direction::Write] {
             let at = direction as usize;
-            state.sides[at].ready = false;
+            state.sides[at].heard = Name::EVERYBODY;
             self.until[at].store(NO_DEADLINE, Ordering::Relaxed);
             self.edges[at].store(0, Ordering::Relaxed);
             self.emptied[at].store(NEVER_EMPTIED, Ordering::Relaxed);
@@ -264,7 +285,8 @@ impl Record {
             return Begun::Failed(failure);
         }
         let side = &mut state.sides[direction as usize];
-        if std::mem::take(&mut side.ready) {
+        if side.heard != waiter.name && side.heard != Name::EVERYBODY {
+            side.heard = waiter.name;
             return Begun::Ready;
         }
         side.push(waiter);
@@ -291,10 +313,7 @@ impl Record {
                 continue;
             }
             let side = &mut state.sides[direction as usize];
-            let before = ready.len();
-            side.take_all(token::READY, ready);
-            // Nobody has heard of it: it is kept for the next one.
-            side.ready = ready.len() == before;
+            side.heard = side.take_all(token::READY, ready).unwrap_or(Name::NOBODY);
         }
     }
 
@@ -394,14 +413,17 @@ impl Side {
         }
     }
 
-    /// Takes all waiters out, and those whose claim this wins into `to`.
-    fn take_all(&mut self, token: usize, to: &mut Ready) {
+    /// Takes all waiters out, and those whose claim this wins into `to`. The name of the last of these.
+    fn take_all(&mut self, token: usize, to: &mut Ready) -> Option<Name> {
+        let mut last = None;
         // SAFETY: whoever is in the list is there (invariant 3).
         while let Some(waiter) = unsafe { self.first.as_ref() } {
             self.remove(waiter);
             if waiter.claim.try_win(token) {
+                last = Some(waiter.name);
                 to.push(waiter);
             }
         }
+        last
     }
 }

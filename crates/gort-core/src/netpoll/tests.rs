@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::record::{Begun, Direction, Failure, Record, Waiter, Who, token};
+use super::record::{Begun, Direction, Failure, Name, Record, Waiter, Who, token};
 use super::{Poller, Wait};
 use crate::claim::Claim;
 use crate::env::Moment;
@@ -51,7 +51,11 @@ impl Counter {
             // SAFETY: the caller's promise.
             unsafe { waiter.cast::<Counter>().as_ref() }.told.fetch_add(1, Ordering::Relaxed);
         }
-        Counter { waiter: Waiter::new(Who::Call(tell)), told: AtomicUsize::new(0) }
+        // Names are addresses; these are of bytes that nobody uses.
+        static NAMES: [u8; 256] = [0; 256];
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = Name::at(&raw const NAMES[NEXT.fetch_add(1, Ordering::Relaxed)]);
+        Counter { waiter: Waiter::new(Who::Call(tell), name), told: AtomicUsize::new(0) }
     }
 
     fn told(&self) -> usize {
@@ -91,7 +95,7 @@ fn poll(poller: &Poller, wait: Wait) -> usize {
     count
 }
 
-fn late() -> Wait {
+fn late_enough() -> Wait {
     Wait::Until(Moment::after(Duration::from_secs(600)))
 }
 
@@ -105,7 +109,7 @@ fn who_waits_hears_of_the_edge_and_only_of_that() {
     assert!(counter.begin(&poller, one.record, Direction::Read));
     assert_eq!((poll(&poller, Wait::No), poller.waiters()), (0, 1), "nothing has happened");
     other.write_all(b"x").expect("there is room");
-    assert_eq!((poll(&poller, late()), poller.waiters()), (1, 0));
+    assert_eq!((poll(&poller, late_enough()), poller.waiters()), (1, 0));
     assert_eq!((counter.told(), counter.waiter.claim.winner()), (1, token::READY));
     assert_eq!(poll(&poller, Wait::No), 0, "an edge comes once, although nobody has read");
 }
@@ -116,12 +120,29 @@ fn an_edge_that_nobody_waits_for_is_kept() {
     let (one, mut other) = pair();
     let registered = Registered::new(&poller, &one);
     other.write_all(b"x").expect("there is room");
-    assert_eq!(poll(&poller, late()), 0);
+    assert_eq!(poll(&poller, late_enough()), 0);
     let counter = Counter::new();
     assert!(!counter.begin(&poller, registered.record, Direction::Read), "it need not wait");
     assert!(counter.begin(&poller, registered.record, Direction::Read), "that was used up");
     other.write_all(b"x").expect("there is room");
-    assert_eq!(poll(&poller, late()), 1);
+    assert_eq!(poll(&poller, late_enough()), 1);
+}
+
+/// Its call failed before the edge, and it begins to wait after the edge has woken somebody else.
+#[test]
+fn who_comes_too_late_for_an_edge_tries_again() {
+    let poller = Poller::new();
+    let (one, mut other) = pair();
+    let one = Registered::new(&poller, &one);
+    poll(&poller, Wait::No);
+    let (first, late) = (Counter::new(), Counter::new());
+    assert!(first.begin(&poller, one.record, Direction::Read));
+    other.write_all(b"x").expect("there is room");
+    assert_eq!((poll(&poller, late_enough()), first.told()), (1, 1));
+    assert!(!late.begin(&poller, one.record, Direction::Read));
+    assert!(late.begin(&poller, one.record, Direction::Read), "it has heard of it now");
+    one.record.forget(Direction::Read, &late.waiter);
+    poller.fewer_wait(1);
 }
 
 #[test]
@@ -135,11 +156,11 @@ fn an_edge_wakes_all_who_wait_for_its_direction() {
     assert!(readers.iter().all(|reader| reader.begin(&poller, one.record, Direction::Read)));
     assert!(writer.begin(&poller, one.record, Direction::Write));
     other.write_all(b"x").expect("there is room in this direction");
-    assert_eq!((poll(&poller, late()), poller.waiters()), (5, 1));
+    assert_eq!((poll(&poller, late_enough()), poller.waiters()), (5, 1));
     assert_eq!(writer.told(), 0);
     let mut sink = vec![0; full];
     other.read_exact(&mut sink).expect("all that was written");
-    assert_eq!((poll(&poller, late()), writer.told()), (1, 1));
+    assert_eq!((poll(&poller, late_enough()), writer.told()), (1, 1));
     assert!(readers.iter().all(|reader| reader.told() == 1));
 }
 
@@ -166,7 +187,7 @@ fn an_event_that_was_meant_for_somebody_else_is_dropped() {
     let counter = Counter::new();
     assert!(counter.begin(&poller, record, Direction::Read));
     other.write_all(b"x").expect("there is room");
-    assert_eq!((poll(&poller, late()), counter.told()), (0, 0));
+    assert_eq!((poll(&poller, late_enough()), counter.told()), (0, 0));
     assert!(poller.table.at(u32::MAX).is_none());
     record.forget(Direction::Read, &counter.waiter);
     poller.fewer_wait(1);
@@ -220,7 +241,7 @@ fn who_has_been_timed_out_is_not_touched_and_the_edge_is_kept() {
     assert!(slow.begin(&poller, one.record, Direction::Read));
     assert!(slow.waiter.claim.try_win(Claim::TIMED_OUT));
     other.write_all(b"x").expect("there is room");
-    assert_eq!((poll(&poller, late()), slow.told()), (0, 0));
+    assert_eq!((poll(&poller, late_enough()), slow.told()), (0, 0));
     one.record.forget(Direction::Read, &slow.waiter);
     poller.fewer_wait(1);
     assert!(!next.begin(&poller, one.record, Direction::Read), "it hears of the edge instead");
@@ -238,12 +259,12 @@ fn what_was_emptied_is_worth_a_call_after_the_next_edge_and_at_the_end() {
     assert!(!record.promising(Direction::Read));
     let before = record.edges(Direction::Read);
     other.write_all(b"x").expect("there is room");
-    poll(&poller, late());
+    poll(&poller, late_enough());
     assert!(record.promising(Direction::Read));
     record.emptied(Direction::Read, before);
     assert!(record.promising(Direction::Read), "that was before the edge");
     drop(other);
-    poll(&poller, late());
+    poll(&poller, late_enough());
     record.emptied(Direction::Read, record.edges(Direction::Read));
     assert!(record.promising(Direction::Read), "no further edge may come");
 }
@@ -256,13 +277,13 @@ fn a_blocking_look_ends_when_told_and_when_its_time_is_up() {
     poll(&poller, Wait::No);
     poller.tell();
     assert_eq!(poll(&poller, Wait::No), 0, "a look that does not wait leaves the message");
-    assert_eq!(poll(&poller, late()), 0);
+    assert_eq!(poll(&poller, late_enough()), 0);
     let before = Moment::now();
     let deadline = before.plus(Duration::from_micros(300));
     poll(&poller, Wait::Until(deadline));
     assert!(Moment::now() >= deadline, "the message was used up");
     thread::scope(|scope| {
-        let sleeper = scope.spawn(|| poll(&poller, late()));
+        let sleeper = scope.spawn(|| poll(&poller, late_enough()));
         poller.tell();
         poller.tell();
         assert_eq!(sleeper.join().expect("it does not panic"), 0);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd as Polled, PollFlags, Timespec, eventfd, poll};
 
-use super::{Direction, PollError, PollFd};
+use super::{Direction, PollError, PollFd, thread_name};
 use crate::claim::Claim;
 use crate::env::Moment;
 use crate::netpoll::poller;
@@ -45,7 +45,7 @@ impl PollFd {
             self.ask(direction, None, Moment::after(BLIND).min(limit));
             return Ok(if Moment::now() < limit { token::READY } else { Claim::TIMED_OUT });
         };
-        let waiting = Waiting { waiter: Waiter::new(Who::Call(tell)), told };
+        let waiting = Waiting { waiter: Waiter::new(Who::Call(tell), thread_name()), told };
         let deadline = match self.record.begin(direction, limit, &waiting.waiter) {
             Begun::Ready => return Ok(token::READY),
             Begun::Failed(failure) => return Err(failure.into()),

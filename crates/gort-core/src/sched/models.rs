@@ -16,7 +16,7 @@ use crate::g::G;
 use crate::g::status::Status;
 use crate::m::M;
 use crate::m::note::Note;
-use crate::netpoll::record::{Begun, Direction, Record, Waiter, Who};
+use crate::netpoll::record::{Begun, Direction, Name, Record, Waiter, Who};
 use crate::p::P;
 use crate::sys::atomic::{AtomicUsize, Ordering};
 use crate::sys::{futex, model};
@@ -151,7 +151,7 @@ impl World {
         self.waits = all
             .map(|who| {
                 let (record, seq) = poller.table.take().expect("the model has memory");
-                Wait { waiter: Waiter::new(who), record, seq, told: Note::new() }
+                Wait { waiter: Waiter::new(who, Name::at(record)), record, seq, told: Note::new() }
             })
             .collect();
         self
@@ -220,6 +220,7 @@ impl World {
     }
 
     fn one_found(&self) {
+        // AcqRel: pairs with the Acquire in `settle`.
         if self.found.fetch_add(1, Ordering::AcqRel) + 1 == self.expected {
             self.all_found.wake();
         }
