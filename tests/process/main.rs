@@ -7,4 +7,5 @@ mod ends;
 mod limits;
 mod live;
 mod misuse;
+mod network;
 mod overflows;

@@ -1,8 +1,9 @@
 //! Finding that nothing can ever happen again.
 //!
 //! Everything that could wake a goroutine is counted, and the detector is never off as a whole: it is a deadlock if all
-//! processors are idle, nothing is queued, no timer runs, no goroutine is inside a blocking call, and every other thread
-//! of the process sleeps in one of this crate's waits without a deadline, or is the runtime's own.
+//! processors are idle, nothing is queued, no timer runs, nobody waits for a descriptor, no goroutine is inside a blocking
+//! call, and every other thread of the process sleeps in one of this crate's waits without a deadline, or is the runtime's
+//! own. (The machine that sleeps in the network poller proves nothing; whether somebody waits for it to come back does.)
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::{fs, ptr};
@@ -73,6 +74,7 @@ fn something_runs(rt: &Runtime) -> bool {
     // back only by a machine that has a processor again. So all idle and none in a call means that none comes back.
     !rt.all_idle()
         || rt.earliest_timer() != Moment::NEVER
+        || rt.poller.waiters() != 0
         || rt.in_blocking.load(Ordering::SeqCst) != 0
         || rt.work_in_sight()
         || rt.all_ps().any(|p| !p.queue.is_empty())

@@ -164,7 +164,7 @@ pub struct Counts {
     pub handoffs: u64,
     /// How often a goroutine gave its processor to others because it had computed for long.
     pub preemptions: u64,
-    /// Looks at the network poller. This version has none.
+    /// Looks at the network poller so far.
     pub polls: u64,
     /// Timers that run.
     pub timers: usize,
@@ -187,6 +187,7 @@ fn count(rt: &Runtime) -> Counts {
         global_queue: rt.global_len.load(Ordering::Relaxed),
         local_queues: rt.all_ps().take(procs).map(|p| p.queue.len()).collect(),
         created: rt.created(),
+        polls: rt.poller.polls(),
         ..Counts::default()
     };
     for p in rt.all_ps() {

@@ -35,6 +35,8 @@ pub(crate) struct P {
     pub(crate) yield_wanted: AtomicBool,
     pub(crate) stats: Stats,
     pub(crate) eager: WakePolicy,
+    /// As `eager`, for what comes from the network poller.
+    pub(crate) unattended: WakePolicy,
     pub(crate) rng: Rng,
     /// When a frozen machine was last granted this processor.
     pub(crate) thawed_at: Cell<Moment>,
@@ -92,21 +94,28 @@ impl Count {
 /// Waking an idle core costs the waker as much as a hundred hand-overs; in a ping-pong it would be wasted each time.
 /// But a goroutine that makes another ready and computes on must not keep it waiting. So the processor learns: each
 /// guess is checked at its next look for work, by how long the goroutine in the slot had to wait.
-#[derive(Debug, Default)]
+///
+/// Goroutines that come from the network poller pose the same question: while they run nobody polls, unless another machine
+/// is woken. Here the guess is checked when the processor polls again.
+#[derive(Debug)]
 pub(crate) struct WakePolicy {
+    /// A wait that would have been worth a wake-up.
+    slow_ticks: u64,
     /// 0..=MAX; from EAGER on, wake at once.
     score: Cell<u8>,
-    /// When the slot was filled while a processor was idle; 0 if it was not.
+    /// When the slot was filled, or the poller left, while a processor was idle; 0 if that is checked.
     since: Cell<u64>,
 }
 
 impl WakePolicy {
     const EAGER: u8 = 4;
     const MAX: u8 = 12;
-    /// A wait that would have been worth a wake-up: about what waking costs, 20 us at 2.5 ticks a nanosecond.
-    const SLOW_TICKS: u64 = 50_000;
 
-    /// The slot was filled, and some processor is idle: wake a machine for it?
+    fn new(slow_ticks: u64) -> WakePolicy {
+        WakePolicy { slow_ticks, score: Cell::new(0), since: Cell::new(0) }
+    }
+
+    /// The slot was filled, or the poller left, and some processor is idle: wake a machine?
     #[inline]
     pub(crate) fn filled(&self) -> bool {
         self.since.set(env::ticks());
@@ -123,13 +132,18 @@ impl WakePolicy {
     pub(crate) fn check(&self) {
         let waited = env::ticks().saturating_sub(self.since.replace(0));
         let score = self.score.get();
-        self.score.set(if waited > Self::SLOW_TICKS {
+        self.score.set(if waited > self.slow_ticks {
             (score + 4).min(Self::MAX)
         } else {
             score.saturating_sub(1)
         });
     }
 }
+
+/// About what waking a machine costs, 20 us at 2.5 ticks a nanosecond.
+const SLOW_TICKS: u64 = 50_000;
+/// Five times that: the machine that is woken to poll mostly finds nothing at once, and searches.
+const UNATTENDED_TICKS: u64 = 250_000;
 
 impl P {
     /// Free goroutines that a processor keeps; above it gives half back.
@@ -148,7 +162,8 @@ impl P {
             out: AtomicBool::new(false),
             yield_wanted: AtomicBool::new(false),
             stats: Stats::default(),
-            eager: WakePolicy::default(),
+            eager: WakePolicy::new(SLOW_TICKS),
+            unattended: WakePolicy::new(UNATTENDED_TICKS),
             rng: Rng::new(seed),
             thawed_at: Cell::new(Moment::from_nanos(0)),
             timers_unannounced: Cell::new(false),

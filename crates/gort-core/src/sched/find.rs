@@ -4,7 +4,6 @@
 
 use std::ptr::NonNull;
 
-use super::keeper::Watch;
 use super::{Queued, Runtime};
 use crate::env::Moment;
 use crate::g::G;
@@ -97,6 +96,9 @@ impl Runtime {
         if let Some(work) = self.take_global(p, usize::MAX) {
             return Some(work);
         }
+        if let Some(g) = self.poll(p) {
+            return Some(Work::Run(g));
+        }
         self.steal(m, p)
     }
 
@@ -159,7 +161,8 @@ impl Runtime {
             }
             m.spinning.set(true);
         }
-        for round in 0..ROUNDS {
+        let rounds = if self.only_network() { 1 } else { ROUNDS };
+        for round in 0..rounds {
             if let Some(g) = self.steal_round(p, round >= DEEP_ROUND) {
                 return Some(Work::Run(g));
             }
@@ -267,7 +270,7 @@ impl Runtime {
     /// It comes back with a processor, or without one and then has to stop.
     #[cold]
     fn go_idle(&self, m: &'static M) {
-        {
+        let had = {
             let mut shared = self.shared.lock();
             if !(shared.global.is_empty() && shared.frozen.len() == 0) {
                 return;
@@ -279,7 +282,8 @@ impl Runtime {
                 return;
             }
             self.put_idle_p(&mut shared, p);
-        }
+            p.id
+        };
         if m.spinning.replace(false) {
             self.search.stop();
         } else {
@@ -287,7 +291,7 @@ impl Runtime {
             fence(Ordering::SeqCst);
         }
         if !self.look_again(m) {
-            self.keep_time(m);
+            self.keep_time(m, had);
         }
     }
 
@@ -304,19 +308,14 @@ impl Runtime {
         true
     }
 
-    /// Sleeps until the next timer, if there is one and nobody else does.
-    fn keep_time(&self, m: &'static M) {
+    /// Sleeps until the next timer, or until a descriptor is ready, if anybody waits for such a thing and nobody else does
+    /// this. The processor that the machine had is named `had`.
+    fn keep_time(&self, m: &'static M, had: u32) {
         let earliest = self.earliest_timer();
-        if earliest == Moment::NEVER {
-            return;
-        }
-        if !self.keeper.keep(earliest) {
-            // A keeper that has gone meanwhile looks at all timers before it sleeps again.
-            let _: Watch = self.keeper.tell(earliest);
-            return;
-        }
-        let Some(p) = self.take_idle_p() else { return };
+        let Some(ready) = self.keeper.keep(earliest, self.wants_watch(had), self.poller) else { return };
+        let Some(p) = self.take_idle_p() else { return self.inject(None, ready) };
         m.acquire_p(p);
+        self.inject(Some(p), ready);
         let now = Moment::now();
         for other in self.all_ps() {
             if other.timers.earliest() <= now {

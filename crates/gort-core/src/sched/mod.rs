@@ -7,7 +7,7 @@
 //!                        │                     │    ▲                    │
 //!                        └──────► look ◄───────┘    └────── batch ───────┘
 //!                                  │ nothing
-//!                      steal half of another ring ──nothing──► give up P ──► recheck ──► keep time, or sleep
+//!     poll ──nothing──► steal half of another ring ──nothing──► give up P ──► recheck ──► keep time, watch the network, or sleep
 //! ```
 //! - [`submit`]: how a goroutine gets into a queue, and whom that wakes.
 //! - [`search`]: the counts of idle processors and searching machines: the rule that no wake-up is lost.
@@ -15,7 +15,8 @@
 //! - [`machine`]: the loop of a machine; running a goroutine; idle machines; locked goroutines.
 //! - [`frozen`]: machines that were stopped in the middle of a goroutine, waiting for a processor.
 //! - [`retake`]: taking the processor of a thread that sleeps in the kernel.
-//! - [`keeper`]: the one idle machine that sleeps until the next timer.
+//! - [`keeper`]: the idle machines that sleep until the next timer, or until a descriptor is ready.
+//! - [`network`]: who polls when, and what becomes of the goroutines whose descriptors are ready.
 //! - [`procs`]: GOMAXPROCS, at the start and when it changes.
 //! - [`threads`]: making threads, by a helper that holds no processor; their limit.
 //!
@@ -34,6 +35,7 @@ pub(crate) mod keeper;
 pub(crate) mod machine;
 #[cfg(all(test, loom))]
 mod models;
+pub(crate) mod network;
 pub(crate) mod procs;
 pub(crate) mod retake;
 pub(crate) mod search;
@@ -50,6 +52,7 @@ use crate::g::pool::Pool;
 use crate::lock::Spin;
 use crate::m::note::Note;
 use crate::m::{Call, M};
+use crate::netpoll::{self, Poller};
 use crate::p::P;
 use crate::stack::class::Class;
 use crate::sys::atomic::{AtomicUsize, Ordering, fence};
@@ -69,6 +72,8 @@ pub(crate) struct Runtime {
     pub(crate) frozen_len: AtomicUsize,
     pub(crate) search: Searchers,
     pub(crate) keeper: Keeper,
+    pub(crate) poller: &'static Poller,
+    pub(crate) polls: network::Polls,
     /// GOMAXPROCS.
     pub(crate) procs: AtomicU32,
     /// One change of it at a time.
@@ -166,6 +171,8 @@ impl Runtime {
             frozen_len: AtomicUsize::new(0),
             search: Searchers::new(),
             keeper: Keeper::new(),
+            poller: netpoll::poller(),
+            polls: network::Polls::new(),
             procs: AtomicU32::new(0),
             changing_procs: Spin::new(()),
             all_ps: [const { AtomicPtr::new(ptr::null_mut()) }; MAX_PROCS],

@@ -16,6 +16,7 @@ use crate::g::G;
 use crate::g::status::Status;
 use crate::m::note::Note;
 use crate::m::{Call, M};
+use crate::netpoll::record::{Begun, Direction, Name, Record, Waiter, Who};
 use crate::p::P;
 use crate::sys::atomic::{AtomicUsize, Ordering};
 use crate::sys::{futex, model};
@@ -32,9 +33,21 @@ struct World {
     ms: Vec<M>,
     gs: Vec<G>,
     timers: Vec<Node>,
+    waits: Vec<Wait>,
     expected: usize,
     found: AtomicUsize,
     all_found: Note,
+}
+
+/// A wait for a descriptor that is known by its record.
+#[repr(C)]
+struct Wait {
+    /// First: the rest is found by its address.
+    waiter: Waiter,
+    record: &'static Record,
+    seq: u32,
+    /// Who waits if it is no goroutine: it was told.
+    told: Note,
 }
 
 // SAFETY: processors, machines and goroutines are used under the scheduler's rules; nodes by the heaps.
@@ -70,6 +83,7 @@ impl World {
             ms,
             gs: all,
             timers,
+            waits: Vec::new(),
             expected: gs,
             found: AtomicUsize::new(0),
             all_found: Note::new(),
@@ -116,6 +130,63 @@ impl World {
     fn submit_timer(&self, p: usize, timer: usize, when: Moment) {
         self.add_timer(p, timer, when);
         self.rt.announce_timer(when);
+    }
+
+    /// As many descriptors, and who will wait for them: the first goroutines, and threads for the rest.
+    fn with_descriptors(mut self, goroutines: usize, threads: usize) -> World {
+        /// # Safety
+        /// The waiter of a `Wait`.
+        unsafe fn tell(waiter: NonNull<Waiter>) {
+            // SAFETY: the caller's promise.
+            unsafe { waiter.cast::<Wait>().as_ref() }.told.wake();
+        }
+        let poller = self.rt.poller;
+        poller.open().expect("the model has descriptors");
+        let goroutines = self.gs[..goroutines].iter().map(|g| {
+            g.status.transition_to_running();
+            g.status.transition_to_waiting(crate::ids::WaitReason::IoWait);
+            Who::Goroutine(NonNull::from(g))
+        });
+        let all = goroutines.chain((0..threads).map(|_| Who::Call(tell)));
+        self.waits = all
+            .map(|who| {
+                let (record, seq) = poller.table.take().expect("the model has memory");
+                Wait { waiter: Waiter::new(who, Name::at(record)), record, seq, told: Note::new() }
+            })
+            .collect();
+        self
+    }
+
+    /// Somebody begins to wait for a descriptor to which nothing has happened yet, or something has: then it need not.
+    fn begin_to_wait(&self, at: usize) -> bool {
+        let wait = &self.waits[at];
+        match wait.record.begin(Direction::Read, Moment::NEVER, &wait.waiter) {
+            Begun::Wait(_, locked) => {
+                self.rt.poller.one_more_waits();
+                drop(locked);
+                true
+            }
+            Begun::Ready => false,
+            Begun::Failed(failure) => panic!("{failure:?}"),
+        }
+    }
+
+    /// A thread that is no machine waits for a descriptor, and is done.
+    fn wait_outside(&self, at: usize) {
+        if self.begin_to_wait(at) {
+            self.rt.announce_waiter_slow();
+            until_the_end(|| {
+                self.waits[at].told.sleep(None);
+                self.one_found();
+            });
+        } else {
+            self.one_found();
+        }
+    }
+
+    /// Something happens to a descriptor.
+    fn event(&self, at: usize) {
+        self.rt.poller.happens(self.waits[at].record, self.waits[at].seq);
     }
 
     /// Machine `m` has run something on processor `p`, and looks for more.
@@ -489,6 +560,108 @@ fn loom_timer_added_while_a_waker_finds_no_processor() {
         ];
         world.submit_timer(0, 0, SOON);
         futex::time_passes(SOON);
+        world.settle(threads);
+    });
+}
+
+/// The last machine goes idle while a goroutine waits for a descriptor.
+#[test]
+fn loom_event_while_the_last_machine_goes_idle() {
+    model::check(|| {
+        let world = World::new(1, 2, 1, 0).with_descriptors(1, 0);
+        assert!(world.begin_to_wait(0));
+        let world = Arc::new(world);
+        let threads = vec![start(&world, |world| world.machine(0, 0)), newborn(&world, 1)];
+        world.event(0);
+        world.settle(threads);
+    });
+}
+
+/// Both machines go idle: one of them watches.
+#[test]
+fn loom_event_while_the_last_two_machines_go_idle() {
+    model::check(|| {
+        let world = World::new(2, 3, 1, 0).with_descriptors(1, 0);
+        assert!(world.begin_to_wait(0));
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.machine(0, 0)),
+            start(&world, |world| world.machine(1, 1)),
+            newborn(&world, 2),
+        ];
+        world.event(0);
+        world.settle(threads);
+    });
+}
+
+/// A thread without a processor begins to wait while the last machine goes idle.
+#[test]
+fn loom_thread_begins_to_wait_while_the_last_machine_goes_idle() {
+    model::check(|| {
+        let mut world = World::new(1, 3, 0, 0).with_descriptors(0, 1);
+        world.expected = 1;
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.machine(0, 0)),
+            start(&world, |world| world.wait_outside(0)),
+            newborn(&world, 1),
+        ];
+        world.event(0);
+        world.settle(threads);
+    });
+}
+
+/// As before, but a machine that keeps time sleeps already.
+#[test]
+fn loom_thread_begins_to_wait_while_a_keeper_sleeps() {
+    model::check_large(|| {
+        let mut world = World::new(1, 3, 1, 1).with_descriptors(0, 1);
+        world.expected = 1;
+        world.add_timer(0, 0, LATER);
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.machine(0, 0)),
+            start(&world, |world| world.wait_outside(0)),
+            newborn(&world, 1),
+        ];
+        world.event(0);
+        world.settle(threads);
+    });
+}
+
+/// A busy processor gets a timer that comes before what the keeper sleeps for, in the poller, or is about to.
+#[test]
+fn loom_watch_does_not_sleep_past_an_earlier_timer() {
+    model::check(|| {
+        let mut world = World::new(2, 3, 3, 2).with_descriptors(1, 0);
+        world.expected = 1;
+        assert!(world.begin_to_wait(0));
+        world.add_timer(1, 1, LATER);
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.machine(0, 1)),
+            newborn(&world, 1),
+            start(&world, |_| futex::time_passes(SOON)),
+        ];
+        world.submit_timer(0, 0, SOON);
+        world.settle(threads);
+    });
+}
+
+/// Two goroutines are ready at once: who comes back from the poller runs one, and the other is found as well.
+#[test]
+fn loom_two_events_for_one_watch() {
+    model::check_large(|| {
+        let world = World::new(2, 3, 2, 0).with_descriptors(2, 0);
+        assert!(world.begin_to_wait(0) && world.begin_to_wait(1));
+        world.event(0);
+        world.event(1);
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.machine(0, 0)),
+            start(&world, |world| world.machine(1, 1)),
+            newborn(&world, 2),
+        ];
         world.settle(threads);
     });
 }

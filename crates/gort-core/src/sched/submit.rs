@@ -143,7 +143,7 @@ impl Runtime {
             return true;
         }
         let when = self.earliest_timer();
-        when != Moment::NEVER && self.keeper.tell(when) == super::keeper::Watch::Nobody
+        when != Moment::NEVER && self.keeper.tell(when, self.poller) == super::keeper::Watch::Nobody
     }
 
     /// There is a timer at `when` whose processor may be busy for long: somebody idle has to know.
@@ -157,7 +157,7 @@ impl Runtime {
             if when.as_nanos() < self.monitor.until.load(Ordering::Relaxed) {
                 self.monitor.note.wake();
             }
-        } else if self.keeper.tell(when) == super::keeper::Watch::Nobody {
+        } else if self.keeper.tell(when, self.poller) == super::keeper::Watch::Nobody {
             self.wake_p();
         }
     }

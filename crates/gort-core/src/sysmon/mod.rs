@@ -131,6 +131,7 @@ impl Watch {
 
     fn look(&mut self, now: Moment) {
         self.deep = false;
+        self.rt.poll_network(now);
         if self.rt.all_idle() && !self.something_waits(now) {
             self.quiet += 1;
             self.look_at_quiet(now);

@@ -1,0 +1,200 @@
+//! The scheduler's side of the network poller: who polls, when, and what becomes of those whose descriptors are ready.
+//!
+//! - A machine that finds nothing in its ring and in the global queue polls without waiting, if anybody waits for a
+//!   descriptor and nobody has the watch.
+//! - The watch, an idle machine, waits in the poller ([`keeper`](super::keeper)).
+//! - The monitor polls if nobody has done so for 10 ms: all processors are busy with goroutines that queue one another.
+//!
+//! So while anybody waits for a descriptor, either somebody has the watch, or some machine is not idle and will look, or the
+//! monitor does. A machine that goes idle makes its processor idle, has a full barrier, and then counts the waiters and the
+//! idle processors: the last one sees that it is the last ([`search`](super::search) has the same argument for queues). Who
+//! gives the watch up has a full barrier, and then takes an idle processor; if there is none some other machine is still to
+//! go idle. A goroutine that begins to wait is counted by the machine that then looks for work. Only a waiter whose thread
+//! has no processor must see to it that somebody looks ([`announce_waiter`]).
+//!
+//! What is cheap, and what is not: a look costs some tenths of a microsecond, waking a machine ten or more, and so does an
+//! event for a machine that sleeps in the poller. Therefore:
+//! - While another processor keeps polling between its goroutines, a machine that goes idle does not take the watch: each
+//!   event would wake it, just before the other one looked.
+//! - If all others are idle there is nobody to steal from: a machine that has only the network to wait for does not search.
+//! - Who comes back from the poller leaves nobody there, and runs what was ready one after the other. Whether to wake others
+//!   for that is learned (`p::WakePolicy`), by how long the poller remains unattended.
+
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use super::{MAX_PROCS, Queued, Runtime, runtime};
+use crate::env::{self, Moment};
+use crate::g::G;
+use crate::m::M;
+use crate::netpoll::Wait;
+use crate::netpoll::record::{Ready, Who};
+use crate::p::P;
+use crate::sys::atomic::{AtomicU64, Ordering, fence};
+
+/// After this long without a look the monitor looks: Go's number. Sooner, if all processors are busy, perhaps with goroutines
+/// that compute: then nobody else will.
+const POLL_PERIOD: Duration = Duration::from_millis(10);
+const POLL_PERIOD_BUSY: Duration = Duration::from_millis(1);
+/// So many goroutines take long, whatever each of them does.
+const MANY: usize = if cfg!(loom) { 1 } else { 32 };
+/// A processor that has polled within about 40 us will soon do so again.
+const SOON_TICKS: u64 = 100_000;
+
+/// The last looks at the poller.
+pub(crate) struct Polls {
+    /// When anybody looked, by the coarse clock.
+    last: AtomicU64,
+    /// When a processor looked, in ticks, with its number in the lower bits ([`MAX_PROCS`]).
+    by: AtomicU64,
+}
+
+impl Polls {
+    pub(super) fn new() -> Polls {
+        Polls { last: AtomicU64::new(0), by: AtomicU64::new(0) }
+    }
+
+    fn note(&self, p: u32) {
+        self.by.store(env::ticks() & !NUMBER | u64::from(p), Ordering::Relaxed);
+    }
+
+    /// Whether a processor other than `p` polls again and again.
+    fn others_go_on(&self, p: u32) -> bool {
+        let by = self.by.load(Ordering::Relaxed);
+        by & NUMBER != u64::from(p) && env::ticks().saturating_sub(by) < SOON_TICKS
+    }
+}
+
+const NUMBER: u64 = MAX_PROCS as u64 - 1;
+const _: () = assert!(MAX_PROCS.is_power_of_two());
+
+/// The runtime has been started: somebody polls for those who wait.
+pub(crate) fn is_running() -> bool {
+    runtime().is_some()
+}
+
+/// The caller has begun to wait for a descriptor, and is counted.
+pub(crate) fn announce_waiter() {
+    // A machine with a processor looks for work right after this, and polls.
+    if M::current().and_then(M::p).is_none()
+        && let Some(rt) = runtime()
+    {
+        rt.announce_waiter_slow();
+    }
+}
+
+impl Runtime {
+    #[cold]
+    pub(super) fn announce_waiter_slow(&self) {
+        // Full barrier: the waiter is counted before we look for the watch. Pairs with the one after which a machine that
+        // goes idle counts the waiters.
+        fence(Ordering::SeqCst);
+        if self.search.idle() != 0 && !self.keeper.is_watched() {
+            self.wake_p();
+        }
+    }
+
+    /// Owner of `p`, which has nothing to do: takes what the poller has. The first is returned.
+    pub(super) fn poll(&self, p: &'static P) -> Option<NonNull<G>> {
+        if p.unattended.pending() {
+            p.unattended.check();
+        }
+        if self.poller.waiters() == 0 || self.keeper.is_watched() {
+            return None;
+        }
+        self.polls.last.store(self.coarse_now.load(Ordering::Relaxed), Ordering::Relaxed);
+        let ready = self.poller.poll(Wait::No);
+        self.polls.note(p.id);
+        if ready.is_empty() {
+            return None;
+        }
+        self.inject(Some(p), ready);
+        p.queue.take_next().or_else(|| p.queue.pop())
+    }
+
+    /// The monitor looks at the network, if nobody else has for a while.
+    pub(crate) fn poll_network(&self, now: Moment) {
+        let last = Moment::from_nanos(self.polls.last.load(Ordering::Relaxed));
+        let period = if self.search.idle() == 0 { POLL_PERIOD_BUSY } else { POLL_PERIOD };
+        if self.poller.waiters() == 0 || self.keeper.is_watched() || now.since(last) < period {
+            return;
+        }
+        self.polls.last.store(now.as_nanos(), Ordering::Relaxed);
+        self.inject(None, self.poller.poll(Wait::No));
+        // An idle machine can do it better: it takes the watch, if it finds nothing else to do.
+        if self.search.idle() != 0 {
+            self.wake_p();
+        }
+    }
+
+    /// A machine that goes idle, and had the processor of this number: whether it is to watch the network, if nobody does.
+    pub(super) fn wants_watch(&self, had: u32) -> bool {
+        self.poller.waiters() != 0 && (self.others_are_idle(0) || !self.polls.others_go_on(had))
+    }
+
+    /// A machine that has found nothing yet: nothing can happen unless the network brings it, or a timer.
+    pub(super) fn only_network(&self) -> bool {
+        self.poller.waiters() != 0 && !self.keeper.is_watched() && self.others_are_idle(1)
+    }
+
+    /// All processors are idle, but for as many as the caller has.
+    fn others_are_idle(&self, own: u32) -> bool {
+        self.search.idle() + own >= self.procs.load(Ordering::Relaxed)
+    }
+
+    /// Queues the goroutines whose descriptors are ready, and tells the threads: into the ring of `p`, which the caller
+    /// owns, or to the global queue, with machines woken for them, as many as may run at once. All of them go there if the
+    /// caller has no processor.
+    pub(super) fn inject(&self, p: Option<&'static P>, ready: Ready) {
+        if ready.is_empty() {
+            return;
+        }
+        let idle = self.search.idle() as usize;
+        let eager = ready.len() > MANY || p.is_none_or(|p| idle != 0 && p.unattended.filled());
+        // With a processor, the caller runs one of them itself.
+        let away = match p {
+            None => usize::MAX,
+            Some(_) if eager => idle.min(ready.len() - 1),
+            Some(_) => 0,
+        };
+        let mut sent = 0;
+        for (waiter, who) in ready {
+            match (who, p) {
+                (Who::Goroutine(g), p) => {
+                    // SAFETY: goroutines are never freed.
+                    unsafe { g.as_ref() }.status.transition_to_ready();
+                    match p {
+                        Some(p) if sent == away => self.put_ring(p, g),
+                        _ => {
+                            sent += 1;
+                            self.push_global(g);
+                        }
+                    }
+                }
+                // SAFETY: the waiter is there until this call, which is the one that it waits for.
+                (Who::Call(call), _) => unsafe { call(waiter) },
+            }
+        }
+        if sent != 0 {
+            self.wake_for(sent.min(idle));
+        } else if eager {
+            self.wake_p();
+        }
+    }
+
+    fn push_global(&self, g: NonNull<G>) {
+        let mut shared = self.shared.lock();
+        shared.global.push_back(Queued(g));
+        self.publish_global(&shared);
+    }
+
+    /// Something was queued globally: wakes about as many machines, each with an idle processor.
+    fn wake_for(&self, count: usize) {
+        // The first as usual: with the submitter's barrier, and counted as searching.
+        self.wake_p();
+        for _ in 1..count {
+            let Some(p) = self.take_idle_p() else { break };
+            self.start_m(p, false);
+        }
+    }
+}
