@@ -64,27 +64,35 @@ pub(super) fn accept(listener: &NetFd) -> io::Result<(OwnedFd, Option<SocketAddr
     })
 }
 
-/// Receives from a stream; 0 at its end.
+/// Receives from a stream; 0 at its end, or if there is no room in `buf`: the kernel would wait for data even so.
 #[inline]
 pub(super) fn read(stream: &NetFd, buf: &mut [u8]) -> io::Result<usize> {
+    if buf.is_empty() {
+        return Ok(0);
+    }
     let read = stream.call(Read, |fd| recv(fd, buf, RecvFlags::DONTWAIT))?;
-    unless_closed(stream, read, !buf.is_empty())
+    unless_closed(stream, read)
 }
 
 /// Receives from a stream, and leaves the bytes there.
 pub(super) fn peek(stream: &NetFd, buf: &mut [u8]) -> io::Result<usize> {
+    if buf.is_empty() {
+        return Ok(0);
+    }
     let read = stream.call(Read, |fd| recv(fd, buf, RecvFlags::DONTWAIT | RecvFlags::PEEK))?;
-    unless_closed(stream, read, !buf.is_empty())
+    unless_closed(stream, read)
 }
 
 /// Receives from a stream into several buffers.
 pub(super) fn read_vectored(stream: &NetFd, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-    let count = bufs.len().min(SLICES_MAX);
-    let bufs = &mut bufs[..count];
+    // Empty ones in front must not fill the call, and leave no room for others.
+    let Some(start) = bufs.iter().position(|buf| !buf.is_empty()) else { return Ok(0) };
+    let end = bufs.len().min(start + SLICES_MAX);
+    let bufs = &mut bufs[start..end];
     let read = stream.call(Read, |fd| {
         net::recvmsg(fd, bufs, &mut RecvAncillaryBuffer::default(), RecvFlags::DONTWAIT).map(|got| got.bytes)
     })?;
-    unless_closed(stream, read, bufs.iter().any(|buf| !buf.is_empty()))
+    unless_closed(stream, read)
 }
 
 /// Sends into a stream, as much as there is room for.
@@ -95,7 +103,8 @@ pub(super) fn write(stream: &NetFd, buf: &[u8]) -> io::Result<usize> {
 
 /// Sends several buffers into a stream.
 pub(super) fn write_vectored(stream: &NetFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-    let bufs = &bufs[..bufs.len().min(SLICES_MAX)];
+    let start = bufs.iter().position(|buf| !buf.is_empty()).unwrap_or(0);
+    let bufs = &bufs[start..bufs.len().min(start + SLICES_MAX)];
     stream
         .call(Write, |fd| net::sendmsg(fd, bufs, &mut SendAncillaryBuffer::default(), SEND))
         .map_err(|error| closed_rather(stream, error))
@@ -168,8 +177,8 @@ fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: RecvFlags) -> Result<usize, E
 
 /// The end of a stream that has been closed here is an error.
 #[inline]
-fn unless_closed(stream: &NetFd, read: usize, wanted: bool) -> io::Result<usize> {
-    if read == 0 && wanted && stream.is_closed() { Err(error::closed()) } else { Ok(read) }
+fn unless_closed(stream: &NetFd, read: usize) -> io::Result<usize> {
+    if read == 0 && stream.is_closed() { Err(error::closed()) } else { Ok(read) }
 }
 
 #[cold]

@@ -1,0 +1,33 @@
+//! What the tests of sockets share.
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use std::net::SocketAddr;
+
+use gort::net::{TcpListener, TcpStream};
+
+pub(crate) mod descriptors;
+
+/// A listener of its own, and where it is.
+pub(crate) fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("its address");
+    (listener, addr)
+}
+
+/// Two ends of a connection.
+pub(crate) fn pair() -> (TcpStream, TcpStream) {
+    let (listener, addr) = listener();
+    let here = TcpStream::connect(addr).expect("somebody listens");
+    let (there, _) = listener.accept().expect("somebody has connected");
+    (here, there)
+}
+
+/// Bytes that differ with `seed` and position.
+pub(crate) fn pattern(seed: usize, size: usize) -> Vec<u8> {
+    let mut state = seed as u64 ^ 0x9e37_79b9_7f4a_7c15;
+    let step = move || {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(step).take(size).collect()
+}
