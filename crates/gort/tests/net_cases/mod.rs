@@ -31,3 +31,28 @@ pub(crate) fn pattern(seed: usize, size: usize) -> Vec<u8> {
     };
     std::iter::repeat_with(step).take(size).collect()
 }
+
+/// A seed that differs from run to run, or the one that is asked for.
+pub(crate) fn seed() -> u64 {
+    let asked = std::env::var("GORT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = asked.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.expect("after 1970").subsec_nanos().into()
+    });
+    println!("to replay: GORT_TEST_SEED={seed}");
+    seed
+}
+
+/// Chance with a seed.
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Rng {
+        Rng(seed ^ 0x9e37_79b9_7f4a_7c15)
+    }
+
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (self.0 >> 33) % n
+    }
+}
