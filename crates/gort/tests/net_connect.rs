@@ -126,12 +126,12 @@ fn an_earlier_address_may_still_win() {
 fn names_are_looked_up() {
     let (listener, addr) = listener();
     let port = addr.port();
-    let name = String::from("localhost");
+    let (name, whole) = (String::from("localhost"), format!("localhost:{port}"));
     for stream in [
         TcpStream::connect(("localhost", port)),
-        TcpStream::connect((name.clone(), port)),
-        TcpStream::connect(format!("localhost:{port}")),
-        TcpStream::connect(&format!("localhost:{port}")),
+        TcpStream::connect((name, port)),
+        TcpStream::connect(&whole),
+        TcpStream::connect(whole.clone()),
         TcpStream::connect(&*format!("127.0.0.1:{port}")),
         TcpStream::connect((Ipv4Addr::LOCALHOST, port)),
     ] {

@@ -271,13 +271,14 @@ fn a_reader_that_takes_little_leaves_the_rest_to_others() {
 fn many_accept_from_one_listener() {
     let (listener, addr) = listener();
     gort::scope(|s| {
-        let acceptors: Vec<_> =
-            (0..4).map(|_| s.go(|| (0..25).map(|_| listener.accept().unwrap()).count())).collect();
+        let acceptors: Vec<_> = (0..4)
+            .map(|_| s.go(|| listener.incoming().take(25).map(Result::unwrap).fold(0, |count, _| count + 1)))
+            .collect();
         let clients: Vec<_> = (0..100).map(|_| s.go(move || TcpStream::connect(addr).unwrap())).collect();
         for client in clients {
             drop(client.join().unwrap());
         }
-        let accepted: usize = acceptors.into_iter().map(|acceptor| acceptor.join().unwrap()).sum();
+        let accepted: u32 = acceptors.into_iter().map(|acceptor| acceptor.join().unwrap()).sum();
         assert_eq!(accepted, 100);
     });
 }

@@ -214,7 +214,7 @@ fn a_sender_without_events_has_time_limits() {
     assert_eq!(fill().kind(), ErrorKind::TimedOut);
     sender.set_deadline(None).unwrap();
     gort::scope(|s| {
-        let waits = s.go(|| fill());
+        let waits = s.go(fill);
         gort::sleep(5 * MS);
         sender.close();
         assert_eq!(waits.join().unwrap().kind(), ErrorKind::NotConnected);
