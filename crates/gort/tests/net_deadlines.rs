@@ -185,9 +185,10 @@ fn a_timeout_is_for_each_call() {
 fn a_timeout_counts_behind_other_readers() {
     let (here, _there) = pair();
     gort::scope(|s| {
-        let mut reader = &here;
-        let for_long = s.go(move || reader.read(&mut [0; 1]));
-        gort::sleep(5 * MS);
+        let mut reader = here.try_clone().unwrap();
+        let for_long =
+            gort::Builder::new().name("reads for long").go(move || reader.read(&mut [0; 1])).unwrap();
+        net_cases::until_it_waits("reads for long");
         here.set_read_timeout(Some(20 * MS)).unwrap();
         let start = Instant::now();
         let briefly: Vec<_> = (0..4)
@@ -272,7 +273,10 @@ fn deadlines_move_while_bytes_flow() {
                     while all.len() < 8000 {
                         match (&here).read(&mut buf) {
                             Ok(size) => all.extend_from_slice(&buf[..size]),
-                            Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut, "seed {seed}"),
+                            Err(error) => {
+                                assert_eq!(error.kind(), ErrorKind::TimedOut, "seed {seed}");
+                                gort::gosched();
+                            }
                         }
                     }
                     over.store(true, Ordering::Relaxed);

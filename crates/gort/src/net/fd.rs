@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   call(dir, op)
-//!     check ─────► op ─────► done            two loads and the system call
+//!     check ─────► op ─────► done            a few loads and the system call
 //!                  │ would block
 //!                  ▼
 //!                take the direction's turn ─► wait ─► op ─► done, give the turn back
@@ -14,6 +14,9 @@
 //! With several callers in one direction, one of them could take the news and leave bytes (or connections) behind that
 //! another one, which has seen nothing before, would wait for in vain. So who waits holds the direction's *turn*, a lock,
 //! and who gets it tries again first. Whoever does not have to wait does not need the turn.
+//!
+//! A goroutine for which there is always something to do here never parks. So each call is a checkpoint, where the runtime
+//! may ask it to let others run.
 //!
 //! Invariants:
 //! 1. Only the holder of a direction's turn waits in that direction.
@@ -37,6 +40,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gort_core::env::Moment;
+use gort_core::park;
 use gort_core::pollfd::{Direction, PollFd};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
@@ -123,6 +127,7 @@ impl NetFd {
         dir: Direction,
         mut op: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> io::Result<T> {
+        park::checkpoint();
         self.registration()?.check(dir).map_err(error::of_wait)?;
         // Acquire: pairs with the Release in `Turn::wait`, see the head of the file.
         let waits = self.side(dir).waits.load(Ordering::Acquire);
@@ -140,6 +145,7 @@ impl NetFd {
         deadline: Moment,
         mut op: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> io::Result<T> {
+        park::checkpoint();
         self.call_in_turn(dir, Limits { deadline, look_again: Duration::ZERO }, &mut op)
     }
 
@@ -149,6 +155,7 @@ impl NetFd {
         dir: Direction,
         mut op: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> io::Result<T> {
+        park::checkpoint();
         self.registration()?.check(dir).map_err(error::of_wait)?;
         match uninterrupted(|| op(self.fd.as_fd())) {
             Ok(value) => Ok(value),

@@ -32,6 +32,15 @@ pub(crate) fn pattern(seed: usize, size: usize) -> Vec<u8> {
     std::iter::repeat_with(step).take(size).collect()
 }
 
+/// Waits until the goroutine of that name waits for a descriptor.
+pub(crate) fn until_it_waits(name: &str) {
+    let named = format!("{{\"name\": \"{name}\"}}");
+    let waits = |dump: String| dump.lines().any(|line| line.contains("[IO wait") && line.contains(&named));
+    while !waits(gort::runtime::dump()) {
+        gort::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
 /// A seed that differs from run to run, or the one that is asked for.
 pub(crate) fn seed() -> u64 {
     let asked = std::env::var("GORT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
