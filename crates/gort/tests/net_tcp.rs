@@ -283,6 +283,28 @@ fn many_accept_from_one_listener() {
     });
 }
 
+#[gort::test(unsafe(migrate), maxprocs = 1)]
+fn who_always_finds_data_lets_others_run() {
+    let (mut here, there) = pair();
+    let over = there.try_clone().unwrap();
+    let mut there = std::net::TcpStream::from(there);
+    let writer = std::thread::spawn(move || while there.write_all(&[0; 64 << 10]).is_ok() {});
+    let reader = gort::go(move || {
+        let mut total = 0;
+        while let Ok(size @ 1..) = here.read(&mut [0; 100]) {
+            total += size;
+        }
+        total
+    });
+    for _ in 0..5 {
+        gort::sleep(Duration::from_millis(1));
+        gort::go(|| ()).join().unwrap();
+    }
+    over.close();
+    assert!(reader.join().unwrap() > 0);
+    gort::blocking(|| writer.join().unwrap());
+}
+
 #[gort::test(unsafe(migrate))]
 fn a_clone_is_the_same_socket() {
     let (mut here, mut there) = pair();
@@ -374,6 +396,17 @@ fn no_descriptor_is_left_behind() {
         }
     });
     assert_eq!(descriptors::open(), before);
+}
+
+#[test]
+fn sockets_may_be_sent_shared_and_unwound_through() {
+    fn check<T: Send + Sync + Unpin + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static>() {}
+    check::<TcpStream>();
+    check::<TcpListener>();
+    check::<gort::net::UdpSocket>();
+    check::<gort::net::UnixStream>();
+    check::<gort::net::UnixDatagram>();
+    check::<gort::net::Poll>();
 }
 
 fn gort_run(f: impl FnOnce() + Send + 'static) {

@@ -35,6 +35,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -287,6 +288,9 @@ impl NetFd {
         }
     }
 }
+
+// What unwinds out of a call, if anything ever does, leaves the turn given back and everything else as it was.
+impl RefUnwindSafe for NetFd {}
 
 impl AsFd for NetFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
