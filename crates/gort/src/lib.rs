@@ -35,6 +35,7 @@
 //! | [`chan`], [`channel`], [`select!`], [`select_biased!`] | channels, and waiting for several at once |
 //! | [`sync`] | locks, onces, wait groups and their kin |
 //! | [`time`], [`context`] | timers, tickers, deadlines, cancellation |
+//! | [`net`] | sockets |
 //! | [`blocking`], [`pin_thread`], [`lock_os_thread`], [`block_on`](block_on()), [`maybe_grow`] | OS threads, futures, stacks |
 //! | [`runtime`] | settings, statistics, dumps |
 //! | [`main`](macro@main), [`test`](macro@test), [`run`] | entering the runtime |
@@ -47,6 +48,7 @@ pub mod context;
 mod dump;
 mod go;
 pub mod local;
+pub mod net;
 mod panic_policy;
 mod rt;
 pub mod runtime;

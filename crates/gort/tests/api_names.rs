@@ -269,3 +269,52 @@ fn contexts() {
     let (ctx, _cancel) = background.with_deadline(Instant::now() + Duration::from_secs(60));
     assert!(ctx.deadline().is_some());
 }
+
+#[gort::test(unsafe(migrate))]
+fn sockets() {
+    use gort::net::{
+        Incoming, Poll, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixIncoming, UnixListener,
+        UnixStream,
+    };
+    use std::io::{self, Read, Write};
+    use std::net::SocketAddr;
+
+    let listener: TcpListener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr: SocketAddr = listener.local_addr().unwrap();
+    let client: TcpStream = TcpStream::connect(addr).unwrap();
+    let _: TcpStream = TcpStream::connect_timeout(&addr, Duration::from_secs(9)).unwrap();
+    let (mut server, _): (TcpStream, SocketAddr) = listener.accept().unwrap();
+    let mut incoming: Incoming<'_> = listener.incoming();
+    let _: Option<io::Result<TcpStream>> = incoming.next();
+    listener.set_deadline(Instant::now() + Duration::from_secs(9)).unwrap();
+    client.set_deadline(Some(Instant::now() + Duration::from_secs(9))).unwrap();
+    client.set_read_deadline(None).unwrap();
+    client.set_write_deadline(None).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(9))).unwrap();
+    client.set_write_timeout(None).unwrap();
+    (&client).write_all(b"abc").unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut text = String::new();
+    server.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "abc");
+    let clone: TcpStream = client.try_clone().unwrap();
+    clone.close();
+    listener.close();
+    assert!(listener.accept().is_err());
+    let std: std::net::TcpStream = client.into();
+    let _: TcpStream = std.into();
+
+    let udp: UdpSocket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    udp.send_to(b"x", udp.local_addr().unwrap()).unwrap();
+    let _: (usize, SocketAddr) = udp.recv_from(&mut [0; 1]).unwrap();
+    udp.close();
+    let (here, there): (UnixStream, UnixStream) = UnixStream::pair().unwrap();
+    let _: io::Result<UnixListener> = UnixListener::bind("");
+    let _: fn(&UnixListener) -> UnixIncoming<'_> = UnixListener::incoming;
+    let (_datagrams, _): (UnixDatagram, UnixDatagram) = UnixDatagram::pair().unwrap();
+    let poll: Poll = Poll::new(&here).unwrap();
+    poll.writable().unwrap();
+    (&there).write_all(b"x").unwrap();
+    Poll::new(&here).unwrap().readable().unwrap();
+    poll.close();
+}

@@ -1,0 +1,7 @@
+//! TCP: the listener and the stream.
+
+mod listener;
+mod stream;
+
+pub use self::listener::{Incoming, TcpListener};
+pub use self::stream::TcpStream;

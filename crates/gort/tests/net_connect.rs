@@ -1,0 +1,173 @@
+//! Connecting: refused, too late, to names, and to the first of several addresses that answers.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use gort::net::{TcpListener, TcpStream};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+mod net_cases;
+use net_cases::{descriptors, listener};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// An address where nobody listens.
+fn nobody() -> SocketAddr {
+    listener().1
+}
+
+/// An address that does not answer: a listener that accepts nobody, with its queue full.
+struct Silence {
+    addr: SocketAddr,
+    _sockets: Vec<OwnedFd>,
+}
+
+impl Silence {
+    fn new() -> Silence {
+        let socket = || {
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap()
+        };
+        let listener = socket();
+        rustix::net::bind(&listener, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let addr: SocketAddr = rustix::net::getsockname(&listener).unwrap().try_into().unwrap();
+        let mut sockets = vec![listener];
+        for _ in 0..4 {
+            let client = socket();
+            let _ = rustix::net::connect(&client, &addr); // it is under way, or will never be
+            sockets.push(client);
+        }
+        Silence { addr, _sockets: sockets }
+    }
+}
+
+#[gort::test(unsafe(migrate))]
+fn refused() {
+    assert_eq!(TcpStream::connect(nobody()).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    let limited = TcpStream::connect_timeout(&nobody(), Duration::from_secs(60));
+    assert_eq!(limited.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    let several = [nobody(), nobody(), nobody()];
+    assert_eq!(TcpStream::connect(&several[..]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    let none: &[SocketAddr] = &[];
+    assert_eq!(TcpStream::connect(none).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[gort::test(unsafe(migrate))]
+fn too_late() {
+    let silence = Silence::new();
+    let start = Instant::now();
+    let error = TcpStream::connect_timeout(&silence.addr, 50 * MS).unwrap_err();
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::TimedOut, "i/o timeout"));
+    assert!(start.elapsed() >= 50 * MS);
+    let error = TcpStream::connect_timeout(&silence.addr, Duration::ZERO).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let (listener, addr) = listener();
+    TcpStream::connect_timeout(&addr, Duration::from_secs(60)).unwrap();
+    listener.accept().unwrap();
+}
+
+#[gort::test(unsafe(migrate))]
+fn a_refusal_leads_to_the_next_at_once() {
+    let (listener, addr) = listener();
+    let start = Instant::now();
+    for _ in 0..10 {
+        let dead = [SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], nobody().port())), nobody(), addr];
+        let stream = TcpStream::connect(&dead[..]).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), addr);
+        listener.accept().unwrap();
+    }
+    assert!(start.elapsed() < 10 * 250 * MS, "the stagger is for those that do not answer");
+}
+
+#[gort::test(unsafe(migrate))]
+fn silence_leads_to_the_next_after_a_while() {
+    let silences = [Silence::new(), Silence::new()];
+    let (listener, addr) = listener();
+    let start = Instant::now();
+    let addrs = [silences[0].addr, nobody(), silences[1].addr, nobody(), addr];
+    let stream = TcpStream::connect(&addrs[..]).unwrap();
+    assert_eq!(stream.peer_addr().unwrap(), addr);
+    let taken = start.elapsed();
+    assert!(taken >= 500 * MS, "each had its head start: {taken:?}");
+    assert!(taken < Duration::from_secs(60), "{taken:?}");
+    // One connection, and it works.
+    let (mut there, _) = listener.accept().unwrap();
+    there.write_all(b"hello").unwrap();
+    drop(there);
+    let mut text = String::new();
+    (&stream).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "hello");
+    listener.set_deadline(Instant::now() + 10 * MS).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::TimedOut);
+}
+
+#[gort::test(unsafe(migrate))]
+fn an_earlier_address_may_still_win() {
+    // The first answers when its turn alone is over: its queue gets room while the second, silent too, is tried.
+    let slow = Silence::new();
+    let silent = Silence::new();
+    let first = slow.addr;
+    let listening = slow._sockets[0].try_clone().unwrap();
+    let helper = gort::go(move || {
+        gort::sleep(400 * MS);
+        let listener = TcpListener::from(listening);
+        // Those who have filled the queue, and then the one under test, which asks again after a second.
+        std::iter::repeat_with(|| listener.accept().unwrap()).take(5).collect::<Vec<_>>()
+    });
+    let stream = TcpStream::connect(&[first, silent.addr][..]).unwrap();
+    assert_eq!(stream.peer_addr().unwrap(), first);
+    drop(helper);
+}
+
+#[gort::test(unsafe(migrate))]
+fn names_are_looked_up() {
+    let (listener, addr) = listener();
+    let port = addr.port();
+    let (name, whole) = (String::from("localhost"), format!("localhost:{port}"));
+    for stream in [
+        TcpStream::connect(("localhost", port)),
+        TcpStream::connect((name, port)),
+        TcpStream::connect(&whole),
+        TcpStream::connect(whole.clone()),
+        TcpStream::connect(&*format!("127.0.0.1:{port}")),
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)),
+    ] {
+        assert_eq!(stream.unwrap().peer_addr().unwrap(), addr);
+        listener.accept().unwrap();
+    }
+    assert!(TcpStream::connect("no port here").is_err());
+    assert!(TcpListener::bind("localhost:0").unwrap().local_addr().unwrap().ip().is_loopback());
+}
+
+#[gort::test(unsafe(migrate), maxprocs = 1)]
+fn a_look_up_works_on_a_small_stack() {
+    let (listener, addr) = listener();
+    let connect = move || TcpStream::connect(("localhost", addr.port())).unwrap().peer_addr().unwrap();
+    let small = gort::Builder::new().stack_size(64 << 10).go(connect).unwrap();
+    listener.accept().unwrap();
+    assert_eq!(small.join().unwrap(), addr);
+}
+
+#[test]
+fn losers_are_closed() {
+    if !descriptors::in_own_process("losers_are_closed") {
+        return;
+    }
+    // SAFETY: nothing here keeps a reference to a thread-local, a thread-bound value or a std guard across a park.
+    unsafe {
+        gort::run(|| {
+            drop(net_cases::pair());
+            let silence = Silence::new();
+            let (listener, addr) = listener();
+            let before = descriptors::open();
+            for _ in 0..3 {
+                drop(TcpStream::connect(&[silence.addr, nobody(), addr][..]).unwrap());
+                drop(listener.accept().unwrap());
+            }
+            assert_eq!(descriptors::open(), before);
+        });
+    }
+}
