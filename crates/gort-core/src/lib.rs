@@ -18,6 +18,7 @@ pub mod grow;
 pub mod ids;
 pub mod lock;
 mod m;
+pub mod outside;
 mod p;
 pub mod park;
 mod preempt;
