@@ -8,3 +8,4 @@ mod limits;
 mod live;
 mod misuse;
 mod overflows;
+mod signals;
