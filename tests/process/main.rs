@@ -9,3 +9,4 @@ mod live;
 mod misuse;
 mod network;
 mod overflows;
+mod signals;

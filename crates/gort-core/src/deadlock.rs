@@ -2,20 +2,22 @@
 //!
 //! Everything that could wake a goroutine is counted, and the detector is never off as a whole: it is a deadlock if all
 //! processors are idle, nothing is queued, no timer runs, nobody waits for a descriptor, no goroutine is inside a blocking
-//! call, and every other thread of the process sleeps in one of this crate's waits without a deadline, or is the runtime's
-//! own. (The machine that sleeps in the network poller proves nothing; whether somebody waits for it to come back does.)
+//! call, nothing from outside is awaited ([`outside::Hope`]), and every other thread of the process sleeps in one of this
+//! crate's waits without a deadline, or is the runtime's own. (The machine that sleeps in the network poller proves nothing;
+//! whether somebody waits for it to come back does.)
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::{fs, ptr};
 
 use crate::env::Moment;
+use crate::outside;
 use crate::park::thread::PARKED_FOR_EVER;
 use crate::sched::Runtime;
 
 /// What the detector finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Something inside the runtime will go on.
+    /// Something inside the runtime will go on, or something from outside may wake somebody.
     Alive,
     /// Nothing inside the runtime will, but threads of the program's own are about.
     Foreign,
@@ -64,6 +66,8 @@ pub(crate) fn check(rt: &Runtime) -> Verdict {
         Verdict::Alive
     } else if foreign {
         Verdict::Foreign
+    } else if outside::is_left() {
+        Verdict::Alive
     } else {
         Verdict::Deadlock
     }
@@ -85,8 +89,8 @@ fn foreign_threads_awake(rt: &Runtime) -> bool {
     let Some(threads) = thread_count() else { return true };
     // Relaxed: counts of a process in which something moves may not fit together, whatever their ordering; that is why the
     // monitor believes a deadlock only if it finds it twice, and nothing ran in between.
-    let accounted =
-        rt.threads.alive.load(Ordering::Relaxed) as isize + PARKED_FOR_EVER.load(Ordering::Relaxed);
+    let own = rt.threads.alive.load(Ordering::Relaxed) + outside::threads();
+    let accounted = own as isize + PARKED_FOR_EVER.load(Ordering::Relaxed);
     threads as isize > accounted
 }
 

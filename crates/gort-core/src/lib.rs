@@ -19,6 +19,7 @@ pub mod ids;
 pub mod lock;
 mod m;
 mod netpoll;
+pub mod outside;
 mod p;
 pub mod park;
 pub mod pollfd;

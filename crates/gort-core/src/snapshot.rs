@@ -13,6 +13,8 @@ use crate::env::Moment;
 use crate::g::G;
 pub use crate::g::status::Status;
 use crate::ids::WaitReason;
+use crate::m::M;
+use crate::outside;
 use crate::sched::{Runtime, runtime};
 
 /// Registers from which the frames of a goroutine can be walked.
@@ -72,6 +74,11 @@ pub fn goroutines() -> Vec<Goroutine> {
         .collect();
     all.sort_by_key(|g| g.id);
     all
+}
+
+/// The number of the machine that the calling thread is, if it is one. Async-signal-safe.
+pub fn this_machine() -> Option<u32> {
+    M::current().map(|m| m.id)
 }
 
 /// Reads one goroutine; None if the `G` is free.
@@ -180,7 +187,7 @@ fn count(rt: &Runtime) -> Counts {
     let (idle_ms, idle_ps) = rt.idle_counts();
     let mut counts = Counts {
         blocked: rt.calls(),
-        threads: rt.threads.alive.load(Ordering::Relaxed),
+        threads: rt.threads.alive.load(Ordering::Relaxed) + outside::threads(),
         idle_threads: idle_ms as usize,
         processors: procs,
         idle_processors: idle_ps as usize,

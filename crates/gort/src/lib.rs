@@ -35,6 +35,7 @@
 //! | [`chan`], [`channel`], [`select!`], [`select_biased!`] | channels, and waiting for several at once |
 //! | [`sync`] | locks, onces, wait groups and their kin |
 //! | [`time`], [`context`] | timers, tickers, deadlines, cancellation |
+//! | [`fs`], [`process`], [`io`], [`signal`] | files, other programs, standard input, signals |
 //! | [`net`] | sockets |
 //! | [`blocking`], [`pin_thread`], [`lock_os_thread`], [`block_on`](block_on()), [`maybe_grow`] | OS threads, futures, stacks |
 //! | [`runtime`] | settings, statistics, dumps |
@@ -46,15 +47,20 @@ mod block_on;
 pub mod channel;
 pub mod context;
 mod dump;
+pub mod fs;
 mod go;
+pub mod io;
 pub mod local;
 pub mod net;
 mod panic_policy;
+pub mod process;
 mod rt;
 pub mod runtime;
 mod scope;
 mod select;
 mod sema;
+pub mod signal;
+mod signame;
 pub mod sync;
 mod thread;
 pub mod time;

@@ -12,6 +12,7 @@ use gort_core::spawn::Origin;
 use crate::dump;
 use crate::go::{self, Belongs};
 use crate::panic_policy::Goexit;
+use crate::signal;
 
 pub use crate::go::detached;
 
@@ -138,6 +139,7 @@ fn start(options: Options) {
     if let Err(error) = rt::start(rt::Options { procs: options.maxprocs }) {
         panic!("gort: the runtime can not be started: {error}");
     }
+    signal::start(dump::at_the_end);
 }
 
 /// Main called `goexit`: the others go on, and when none is left that is a deadlock, which ends the process.

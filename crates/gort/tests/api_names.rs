@@ -318,3 +318,58 @@ fn sockets() {
     Poll::new(&here).unwrap().readable().unwrap();
     poll.close();
 }
+
+#[gort::test(unsafe(migrate))]
+fn files_programs_and_input() {
+    use std::io::{self, Read, Seek, Write};
+
+    use gort::fs::{self, DirBuilder, DirEntry, File, FileTimes, FileType, Metadata, OpenOptions, ReadDir};
+    use gort::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
+
+    fn streams<T: Read + Write + Seek + From<std::fs::File> + Into<std::fs::File> + std::os::fd::AsFd>() {}
+    streams::<File>();
+    let directory = std::env::temp_dir().join(format!("gort-names-{}", std::process::id()));
+    DirBuilder::new().recursive(true).create(&directory).unwrap();
+    let path = directory.join("file");
+    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).open(&path).unwrap();
+    write!(&file, "{}", 1).and_then(|()| file.rewind()).unwrap();
+    let metadata: Metadata = fs::metadata(&path).unwrap();
+    let _: (FileType, fs::Permissions, FileTimes) =
+        (metadata.file_type(), metadata.permissions(), FileTimes::new());
+    let mut entries: ReadDir = fs::read_dir(&directory).unwrap();
+    let entry: io::Result<DirEntry> = entries.next().unwrap();
+    assert_eq!(entry.unwrap().path(), path);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "1");
+    fs::remove_dir_all(&directory).unwrap();
+
+    let mut command = Command::new("true");
+    let mut child: Child = command.stdin(Stdio::null()).spawn().unwrap();
+    let _: (&Option<ChildStdin>, &Option<ChildStdout>, &Option<ChildStderr>) =
+        (&child.stdin, &child.stdout, &child.stderr);
+    let _: u32 = child.id();
+    let status: io::Result<ExitStatus> = child.wait();
+    let output: io::Result<Output> = command.output();
+    assert!(status.unwrap().success() && output.unwrap().status.success());
+    assert!(command.status().unwrap().success());
+    assert_eq!(gort::process::id(), std::process::id());
+
+    let stdin: gort::io::Stdin = gort::io::stdin();
+    let _: gort::io::Lines = stdin.lines();
+}
+
+#[gort::test(unsafe(migrate))]
+fn signals() {
+    use gort::signal::{
+        self, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SignalError,
+    };
+    let _: [i32; 6] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
+    let rx: Receiver<i32> = signal::notify(&[SIGWINCH]);
+    let (ctx, cancel): (gort::context::Context, gort::context::CancelFn) =
+        signal::notify_context(gort::context::background(), &[SIGCHLD]);
+    cancel.cancel();
+    assert!(ctx.cause().unwrap().downcast_ref::<SignalError>().is_none());
+    signal::stop(&rx);
+    signal::ignore(&[SIGWINCH]);
+    assert!(signal::ignored(SIGWINCH));
+    signal::reset(&[SIGWINCH]);
+}

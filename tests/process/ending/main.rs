@@ -9,6 +9,7 @@ mod live;
 mod misuse;
 mod network;
 mod overflows;
+mod signals;
 
 use std::process::{ExitCode, Termination};
 
@@ -16,8 +17,16 @@ type Ending = (&'static str, fn() -> ExitCode);
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
-    let rooms =
-        [deadlocks::ALL, ends::ALL, limits::ALL, live::ALL, misuse::ALL, network::ALL, overflows::ALL];
+    let rooms = [
+        deadlocks::ALL,
+        ends::ALL,
+        limits::ALL,
+        live::ALL,
+        misuse::ALL,
+        network::ALL,
+        overflows::ALL,
+        signals::ALL,
+    ];
     match rooms.concat().iter().find(|(known, _)| *known == name) {
         Some((_, ending)) => ending(),
         None => panic!("no ending is called {name:?}"),

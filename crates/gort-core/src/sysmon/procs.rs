@@ -239,6 +239,7 @@ mod tests {
             tick: 0,
             since: Moment::from_nanos(0),
             computes: true,
+            used: Duration::ZERO,
             credit: CREDIT_MAX,
             credited: Moment::NEVER,
         }

@@ -16,6 +16,8 @@ struct Counted<T> {
     senders: AtomicUsize,
     receivers: AtomicUsize,
     one_side_gone: AtomicBool,
+    /// Called when the last receiver has gone.
+    unheard: Option<fn()>,
 }
 
 /// One counted sender's hold on its channel.
@@ -24,13 +26,14 @@ pub(super) struct SendEnd<T>(NonNull<Counted<T>>);
 /// One counted receiver's hold on its channel.
 pub(super) struct RecvEnd<T>(NonNull<Counted<T>>);
 
-/// The first two ends of a new channel.
-pub(super) fn pair<T>(chan: Chan<T>) -> (SendEnd<T>, RecvEnd<T>) {
+/// The first two ends of a new channel; `unheard` is called when the last receiver has gone.
+pub(super) fn pair<T>(chan: Chan<T>, unheard: Option<fn()>) -> (SendEnd<T>, RecvEnd<T>) {
     let counted = Box::new(Counted {
         chan,
         senders: AtomicUsize::new(1),
         receivers: AtomicUsize::new(1),
         one_side_gone: AtomicBool::new(false),
+        unheard,
     });
     let shared = NonNull::from(Box::leak(counted));
     (SendEnd(shared), RecvEnd(shared))
@@ -113,6 +116,10 @@ impl<T> Drop for RecvEnd<T> {
             let _leave = LeaveSide(self.0);
             self.end(NO_RECEIVERS);
             self.discard();
+            // SAFETY: the module's invariant, until this side has left.
+            if let Some(unheard) = unsafe { self.0.as_ref().unheard } {
+                unheard();
+            }
         }
     }
 }

@@ -99,8 +99,15 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     ends_of(Chan::unbounded())
 }
 
+/// A channel with a buffer of `cap` values that calls `unheard` when its last receiver has gone.
+pub(crate) fn heeded<T>(cap: usize, unheard: fn()) -> (Sender<T>, Receiver<T>) {
+    let chan = Chan::bounded(cap).unwrap_or_else(|ring::OutOfRange| panic!("makechan: size out of range"));
+    let (send, recv) = ends::pair(chan, Some(unheard));
+    (Sender::of_chan(send), Receiver::of_chan(recv))
+}
+
 fn ends_of<T>(chan: Chan<T>) -> (Sender<T>, Receiver<T>) {
-    let (send, recv) = ends::pair(chan);
+    let (send, recv) = ends::pair(chan, None);
     (Sender::of_chan(send), Receiver::of_chan(recv))
 }
 

@@ -29,6 +29,7 @@ use gort_core::env::Moment;
 
 use self::tree::{Cause, Kind, Label, Node};
 use crate::channel::Receiver;
+use crate::signame::Set;
 
 /// The root of all contexts: never cancelled, without values, without deadline. Go's `context.Background`.
 ///
@@ -183,7 +184,18 @@ impl Context {
         }
     }
 
-    /// A child scope. The label is Go's: a deadline that is not earlier than the parent's makes a plain scope.
+    /// A child scope as `signal::notify_context` makes it: `stop` is called whenever its [`CancelFn`] is called or dropped.
+    pub(crate) fn with_signals(
+        &self,
+        signals: Set,
+        stop: impl Fn() + Send + Sync + 'static,
+    ) -> (Context, CancelFn) {
+        let (context, mut cancel) = self.scope(Label::Signals(signals), Moment::NEVER, None);
+        cancel.stop = Some(Box::new(stop));
+        (context, cancel)
+    }
+
+    /// A child scope. The label is as in Go: a deadline that is not earlier than the parent's makes a plain scope.
     #[track_caller]
     fn scope(&self, label: Label, deadline: Moment, cause: Option<Cause>) -> (Context, CancelFn) {
         let inherited = self.nearest_scope().map_or(Moment::NEVER, |scope| scope.deadline());
@@ -191,11 +203,12 @@ impl Context {
         let node = if own {
             Node::deadline(self.0.clone(), deadline, cause)
         } else {
-            let node = Node::cancel(self.0.clone(), inherited);
+            let plain = if label == Label::Deadline { Label::Cancel } else { label };
+            let node = Node::cancel(self.0.clone(), plain, inherited);
             tree::attach(&node);
             node
         };
-        (Context(Some(Arc::clone(&node))), CancelFn(node))
+        (Context(Some(Arc::clone(&node))), CancelFn { node, stop: None })
     }
 
     /// The scope whose end is this context's.
@@ -212,9 +225,16 @@ impl Context {
 
 impl fmt::Display for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("context.Background")?;
         let chain: Vec<&Node> = self.chain().collect();
-        chain.into_iter().rev().try_for_each(|node| write!(f, ".{node}"))
+        // Go's form for these goes around its parent's.
+        for _ in chain.iter().filter(|node| node.signals().is_some()) {
+            f.write_str("signal.NotifyContext(")?;
+        }
+        f.write_str("context.Background")?;
+        chain.into_iter().rev().try_for_each(|node| match node.signals() {
+            Some(signals) => write!(f, ", {signals})"),
+            None => write!(f, ".{node}"),
+        })
     }
 }
 
@@ -235,12 +255,16 @@ impl RefUnwindSafe for CancelFn {}
 /// Only the first cancellation counts; later ones change nothing. When a call returns, all descendants are done, whoever
 /// cancelled them.
 #[must_use = "dropping it cancels the context at once"]
-pub struct CancelFn(Arc<Node>);
+pub struct CancelFn {
+    node: Arc<Node>,
+    /// What else is to be done.
+    stop: Option<Box<dyn Fn() + Send + Sync>>,
+}
 
 impl CancelFn {
     /// Cancels with [`ContextError::Canceled`].
     pub fn cancel(&self) {
-        tree::cancel(&self.0, ContextError::Canceled, None);
+        self.cancel_as(None);
     }
 
     /// Cancels with [`ContextError::Canceled`] and says why: [`Context::cause`] gives `cause`.
@@ -248,7 +272,19 @@ impl CancelFn {
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        tree::cancel(&self.0, ContextError::Canceled, Some(Arc::from(cause.into())));
+        self.cancel_as(Some(Arc::from(cause.into())));
+    }
+
+    fn cancel_as(&self, cause: Option<Cause>) {
+        tree::cancel(&self.node, ContextError::Canceled, cause);
+        if let Some(stop) = &self.stop {
+            stop();
+        }
+    }
+
+    /// A second handle, whose drop changes nothing, and which does nothing but cancel.
+    pub(crate) fn canceller(&self) -> Canceller {
+        Canceller(Arc::clone(&self.node))
     }
 }
 
@@ -261,6 +297,16 @@ impl Drop for CancelFn {
 impl fmt::Debug for CancelFn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CancelFn").finish_non_exhaustive()
+    }
+}
+
+/// Cancels a context for the runtime.
+#[derive(Clone)]
+pub(crate) struct Canceller(Arc<Node>);
+
+impl Canceller {
+    pub(crate) fn cancel(&self, cause: impl Error + Send + Sync + 'static) {
+        tree::cancel(&self.0, ContextError::Canceled, Some(Arc::new(cause)));
     }
 }
 

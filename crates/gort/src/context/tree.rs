@@ -36,6 +36,7 @@ use gort_core::park;
 use super::ContextError;
 use super::children::{Children, Links};
 use crate::channel::{self, Receiver, Sender};
+use crate::signame::Set;
 use crate::time::alarm::Alarm;
 use crate::time::detach::detach;
 
@@ -73,6 +74,8 @@ pub(super) enum Label {
     Cancel,
     Deadline,
     Func,
+    /// These signals cancel it.
+    Signals(Set),
 }
 
 /// What can be cancelled.
@@ -170,8 +173,8 @@ impl Node {
     }
 
     /// An unattached scope.
-    pub(super) fn cancel(parent: Option<Arc<Node>>, inherited: Moment) -> Arc<Node> {
-        Arc::new(Node::below(parent, Kind::Scope(Scope::new(Label::Cancel, inherited))))
+    pub(super) fn cancel(parent: Option<Arc<Node>>, label: Label, inherited: Moment) -> Arc<Node> {
+        Arc::new(Node::below(parent, Kind::Scope(Scope::new(label, inherited))))
     }
 
     /// An unattached scope that runs `func` when it is marked.
@@ -220,6 +223,14 @@ impl Node {
 
     pub(super) fn kind(&self) -> &Kind {
         &self.kind
+    }
+
+    /// The signals that cancel it, if it was made to be cancelled by some.
+    pub(super) fn signals(&self) -> Option<Set> {
+        match &self.kind {
+            Kind::Scope(Scope { label: Label::Signals(signals), .. }) => Some(*signals),
+            _ => None,
+        }
     }
 
     pub(super) fn links(&self) -> &Links {
@@ -398,6 +409,7 @@ impl fmt::Display for Node {
             Kind::Scope(scope) => match scope.label {
                 Label::Cancel => f.write_str("WithCancel"),
                 Label::Func => f.write_str("AfterFunc"),
+                Label::Signals(signals) => write!(f, "NotifyContext({signals})"),
                 Label::Deadline => {
                     let now = Moment::now();
                     let sign = if now > scope.deadline { "-" } else { "" };

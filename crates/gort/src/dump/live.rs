@@ -27,13 +27,26 @@ pub(crate) fn all() -> String {
     dump.show(Options { current: me, ..Options::for_dump(&dump) }).to_string()
 }
 
+/// What is shown when the process ends because somebody asked to see it: as much as `GORT_TRACEBACK` allows, all by
+/// default; `None` if that is nothing.
+pub(crate) fn at_the_end() -> Option<String> {
+    let dump = Dump::collect(snapshot::goroutines());
+    let options = traceback_for_all().options(&dump, None)?;
+    Some(dump.show(options).to_string())
+}
+
 fn report_deadlock(kind: Deadlock) {
     let dump = Dump::collect(snapshot::goroutines());
-    let traceback = match Traceback::parse(std::env::var("GORT_TRACEBACK").ok().as_deref()) {
-        // A deadlock is everybody's: all are shown unless none are wanted.
-        Traceback::Single => Traceback::All,
-        chosen => chosen,
-    };
+    let traceback = traceback_for_all();
     let text = Fatal { message: kind.text(), current: None, dump: &dump, traceback }.to_string();
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// What `GORT_TRACEBACK` says about an end that no single goroutine has brought about.
+fn traceback_for_all() -> Traceback {
+    match Traceback::parse(std::env::var("GORT_TRACEBACK").ok().as_deref()) {
+        // All are shown unless none are wanted.
+        Traceback::Single => Traceback::All,
+        chosen => chosen,
+    }
 }

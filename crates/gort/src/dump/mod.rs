@@ -23,7 +23,7 @@ pub(crate) mod plumbing;
 pub(crate) mod symbol;
 pub(crate) mod unwind;
 
-pub(crate) use live::{all, register};
+pub(crate) use live::{all, at_the_end, register};
 
 use std::collections::HashMap;
 use std::mem;
