@@ -182,26 +182,61 @@ func pingpongPairs(n int) sample {
 	return s
 }
 
-// pingpongPinned is pingpong whose far side is wired to its OS thread.
-func pingpongPinned(n int) sample {
+// pinnedPingpong is pingpong with one or both sides wired to an OS thread.
+func pinnedPingpong(n int, near, far bool) sample {
 	m := start()
 	ping, pong := make(chan int), make(chan int)
 	go func() {
-		runtime.LockOSThread()
+		if far {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+		}
 		for v := range ping {
 			pong <- v + 1
 		}
-		runtime.UnlockOSThread()
 		close(pong)
 	}()
+	if near {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
 	sum := 0
 	for i := range n {
 		ping <- i
 		sum += <-pong
 	}
 	close(ping)
-	<-pong
+	_, open := <-pong
 	s := m.stop(n)
-	check(sum == sumBelow(n)+n, "round trips")
+	check(!open && sum == sumBelow(n)+n, "round trips")
+	return s
+}
+
+// pinnedHandoff hands numbers over one unbuffered channel, one way; the
+// receiver, or either side, is wired to an OS thread.
+func pinnedHandoff(n int, near, far bool) sample {
+	m := start()
+	c := make(chan int)
+	go func() {
+		if far {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+		}
+		for i := range n {
+			c <- i
+		}
+		close(c)
+	}()
+	if near {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
+	sum, count := 0, 0
+	for v := range c {
+		sum += v
+		count++
+	}
+	s := m.stop(n)
+	check(count == n && sum == sumBelow(n), "messages")
 	return s
 }

@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -62,7 +63,19 @@ var table = []scenario{
 	{"select_done_10k", "", 500_000, selectDone},
 	{"semaphore_chan", "", 5_000_000, semaphoreChan},
 	{"pingpong_pairs", "", 1_000_000, pingpongPairs},
-	{"pingpong_pinned", "", 50_000, pingpongPinned},
+	{"pinned_pingpong", "", 50_000, func(n int) sample { return pinnedPingpong(n, false, true) }},
+	{"pinned_pingpong", "both", 50_000, func(n int) sample { return pinnedPingpong(n, true, true) }},
+	{"pinned_pingpong", "none", 1_000_000, func(n int) sample { return pinnedPingpong(n, false, false) }},
+	{"pinned_handoff", "", 100_000, func(n int) sample { return pinnedHandoff(n, true, false) }},
+	{"pinned_handoff", "both", 100_000, func(n int) sample { return pinnedHandoff(n, true, true) }},
+	{"pinned_handoff", "none", 2_000_000, func(n int) sample { return pinnedHandoff(n, false, false) }},
+	{"preempt_latency", "", 2_000, preemptLatency},
+	{"blocking_calls", "", 3_200, blockingCalls},
+	{"blocking_announced", "", 3_200, blockingCalls},
+	{"tcp_echo", "", 200_000, tcpEcho},
+	{"idle_conns", "", 5_000, idleConns},
+	{"http_hello", "", 2_000, func(n int) sample { return httpHello(n, 64) }},
+	{"http_hello_1000", "", 2_000, func(n int) sample { return httpHello(n, 1000) }},
 }
 
 func main() {
@@ -111,7 +124,11 @@ func (s scenario) report(m sample) {
 	fmt.Printf(`{"scenario":"%s","peer":"go","with":"%s","procs":%d,"ops":%d,"ns":%.2f,"cpu_ns":%.2f`,
 		s.name, s.with, runtime.GOMAXPROCS(0), m.ops, m.wallNs/ops, m.cpuNs/ops)
 	for _, f := range m.more {
-		fmt.Printf(`,"%s":%.2f`, f.key, f.value)
+		if math.IsInf(f.value, 0) {
+			fmt.Printf(`,"%s":null`, f.key) // JSON has no infinity; the driver reads it as never
+			continue
+		}
+		fmt.Printf(`,"%s":%.3f`, f.key, f.value)
 	}
 	fmt.Println("}")
 }

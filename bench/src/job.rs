@@ -88,7 +88,8 @@ impl<F: Copy> Job<F> {
             sample.cpu_ns / ops,
         );
         for (key, value) in &sample.more {
-            print!(",\"{key}\":{value:.2}");
+            // JSON has no infinity; null is what the driver reads as never.
+            if value.is_finite() { print!(",\"{key}\":{value:.3}") } else { print!(",\"{key}\":null") }
         }
         println!("}}");
     }

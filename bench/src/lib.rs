@@ -16,8 +16,13 @@
 //! and only then checks its counts and hands back the [`Sample`]. A wrong
 //! count is a panic, and the driver reports the process as failed.
 
+pub mod blocking;
+pub mod hogs;
+pub mod http;
 mod job;
 mod meter;
+pub mod net;
+pub mod ticks;
 pub mod work;
 
 pub use job::{Body, Job, Scenario, processors};

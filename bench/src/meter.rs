@@ -50,6 +50,17 @@ impl Sample {
         self.more.push((key, value));
         self
     }
+
+    /// Adds the times of all operations together, in ms.
+    pub fn in_total(self) -> Self {
+        let (wall_ms, cpu_ms) = (self.wall_ns / 1e6, self.cpu_ns / 1e6);
+        self.and("total_ms", wall_ms).and("total_cpu_ms", cpu_ms)
+    }
+
+    /// Adds a figure that will not come, ever: the peer can not do it.
+    pub fn and_never(self, key: &'static str) -> Self {
+        self.and(key, f64::INFINITY)
+    }
 }
 
 static AT_START: OnceLock<f64> = OnceLock::new();
@@ -74,7 +85,8 @@ fn memory_bytes() -> f64 {
     (kib("VmRSS:") + kib("VmPTE:")) * 1024.0
 }
 
-fn process_cpu_ns() -> f64 {
+/// CPU time of the whole process so far, user and system, ns.
+pub(crate) fn process_cpu_ns() -> f64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the pointer is to a rusage of our own, which the call fills.
     let code = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };

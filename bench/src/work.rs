@@ -177,7 +177,11 @@ impl Lateness {
             return sample;
         }
         late_us.sort_by(f64::total_cmp);
-        let at = |share: f64| late_us[((late_us.len() - 1) as f64 * share) as usize];
-        sample.and("late_p50_us", at(0.5)).and("late_p99_us", at(0.99))
+        sample.and("late_p50_us", percentile(&late_us, 0.5)).and("late_p99_us", percentile(&late_us, 0.99))
     }
+}
+
+/// The value below which `share` of the sorted figures lie. There must be one.
+pub fn percentile(sorted: &[f64], share: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * share) as usize]
 }

@@ -5,6 +5,8 @@
 //! confines itself to the first `GOMAXPROCS` CPUs it may run on.
 
 mod channels;
+mod net;
+mod os;
 mod programs;
 mod selects;
 mod sync;
@@ -32,6 +34,15 @@ static TABLE: &[Scenario<Body>] = &[
     Scenario::new("chan_value_256", 2_000_000, channels::values::<256>),
     Scenario::new("chan_value_64k", 20_000, channels::values::<65528>),
     Scenario::new("semaphore_chan", 1_000_000, sync::semaphore_chan),
+    Scenario::new("pinned_pingpong", 50_000, channels::pingpong),
+    Scenario::new("pinned_handoff", 50_000, |n| channels::stream(n, 0, 1, 1)),
+    Scenario::new("preempt_latency", 2_000, os::preempt_latency),
+    Scenario::with("hog_overhead", "control", 40, os::hog_overhead),
+    Scenario::new("blocking_calls", 3_200, os::blocking_calls),
+    Scenario::new("blocking_announced", 3_200, os::blocking_calls),
+    Scenario::new("tcp_echo", 200_000, net::tcp_echo),
+    Scenario::with("http_hello", "plain", 2_000, |n| net::http_hello(n, 64)),
+    Scenario::with("http_hello_1000", "plain", 2_000, |n| net::http_hello(n, 1000)),
 ];
 
 fn main() {
