@@ -6,20 +6,21 @@ use may::sync::{mpmc, mpsc, spsc};
 
 pub(crate) fn pingpong(n: u64) -> Sample {
     let meter = Meter::start();
-    let sum = one_pair(n);
+    let sum = one_pair(n, |far| drop(go!(far)));
     let sample = meter.stop(n);
     assert_eq!(sum, sum_below(n) + n);
     sample
 }
 
-fn one_pair(n: u64) -> u64 {
+/// Plays the near side; `spawn` starts the far one.
+fn one_pair(n: u64, spawn: impl FnOnce(Box<dyn FnOnce() + Send>)) -> u64 {
     let (ping, pinged) = mpsc::channel::<u64>();
     let (pong, ponged) = mpsc::channel::<u64>();
-    go!(move || {
+    spawn(Box::new(move || {
         for v in pinged {
             pong.send(v + 1).unwrap();
         }
-    });
+    }));
     let mut sum = 0;
     for i in 0..n {
         ping.send(i).unwrap();
@@ -30,9 +31,19 @@ fn one_pair(n: u64) -> u64 {
     sum
 }
 
+/// The far side is an OS thread.
+pub(crate) fn crossing(n: u64) -> Sample {
+    let meter = Meter::start();
+    let sum = one_pair(n, |far| drop(std::thread::spawn(far)));
+    let sample = meter.stop(n);
+    assert_eq!(sum, sum_below(n) + n);
+    sample
+}
+
 pub(crate) fn pingpong_pairs(n: u64) -> Sample {
     let meter = Meter::start();
-    let pairs: Vec<_> = (0..PAIRS).map(|i| go!(move || one_pair(share(n, PAIRS, i)))).collect();
+    let pairs: Vec<_> =
+        (0..PAIRS).map(|i| go!(move || one_pair(share(n, PAIRS, i), |far| drop(go!(far))))).collect();
     let sum: u64 = pairs.into_iter().map(|pair| pair.join().unwrap()).sum();
     let sample = meter.stop(n);
     assert_eq!(sum, n + (0..PAIRS).map(|i| sum_below(share(n, PAIRS, i))).sum::<u64>());

@@ -7,6 +7,8 @@
 //! not run at the kernel's default limits and are left out as well.
 
 mod channels;
+mod net;
+mod os;
 mod programs;
 mod sync;
 mod tasks;
@@ -30,6 +32,13 @@ static TABLE: &[Scenario<Body>] = &[
     Scenario::new("forkjoin_fib", 500_000, programs::forkjoin_fib),
     Scenario::new("parallel_sort", 4_000_000, programs::parallel_sort),
     Scenario::new("pingpong_pairs", 500_000, channels::pingpong_pairs),
+    Scenario::new("crossing", 50_000, channels::crossing),
+    Scenario::new("preempt_latency", 800, os::preempt_latency),
+    Scenario::new("blocking_calls", 3_200, os::blocking_calls),
+    Scenario::new("tcp_echo", 200_000, net::tcp_echo),
+    Scenario::new("idle_conns", 5_000, net::idle_conns),
+    Scenario::with("http_hello", "plain", 2_000, |n| net::http_hello(n, 64)),
+    Scenario::with("http_hello_1000", "plain", 2_000, |n| net::http_hello(n, 1000)),
 ];
 
 fn main() {

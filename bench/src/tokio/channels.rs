@@ -142,3 +142,25 @@ pub(crate) async fn stream_async_channel(n: u64) -> Sample {
 pub(crate) fn wanted(n: u64, senders: u64) -> u64 {
     (0..senders).map(|i| sum_below(share(n, senders, i))).sum()
 }
+
+/// The far side is an OS thread, with the blocking calls that tokio has for this.
+pub(crate) async fn crossing(n: u64) -> Sample {
+    let meter = Meter::start();
+    let (ping, mut pinged) = mpsc::channel::<u64>(1);
+    let (pong, mut ponged) = mpsc::channel::<u64>(1);
+    std::thread::spawn(move || {
+        while let Some(v) = pinged.blocking_recv() {
+            pong.blocking_send(v + 1).unwrap();
+        }
+    });
+    let mut sum = 0;
+    for i in 0..n {
+        ping.send(i).await.unwrap();
+        sum += ponged.recv().await.unwrap();
+    }
+    drop(ping);
+    assert_eq!(ponged.recv().await, None);
+    let sample = meter.stop(n);
+    assert_eq!(sum, sum_below(n) + n);
+    sample
+}

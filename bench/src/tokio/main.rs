@@ -6,6 +6,9 @@
 //! row is tokio with flume or with async-channel, and says so.
 
 mod channels;
+mod http;
+mod net;
+mod os;
 mod programs;
 mod selects;
 mod sync;
@@ -54,13 +57,23 @@ static TABLE: &[Scenario<Body>] = &[
     row!("parallel_sort", 4_000_000, programs::parallel_sort),
     row!("semaphore_chan" @ "Semaphore", 5_000_000, sync::semaphore),
     row!("pingpong_pairs", 1_000_000, channels::pingpong_pairs),
+    row!("crossing", 50_000, channels::crossing),
+    row!("preempt_latency", 800, os::preempt_latency),
+    row!("blocking_calls", 3_200, os::blocking_calls),
+    row!("blocking_announced", 3_200, os::blocking_announced),
+    row!("tcp_echo", 200_000, net::tcp_echo),
+    row!("idle_conns", 5_000, net::idle_conns),
+    row!("http_hello" @ "hyper", 2_000, |n| http::hello_hyper(n, 64)),
+    row!("http_hello" @ "plain", 2_000, |n| http::hello_plain(n, 64)),
+    row!("http_hello_1000" @ "hyper", 2_000, |n| http::hello_hyper(n, 1000)),
+    row!("http_hello_1000" @ "plain", 2_000, |n| http::hello_plain(n, 1000)),
 ];
 
 fn main() {
     let job = Job::from_args("tokio", TABLE);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors())
-        .enable_time()
+        .enable_all()
         .build()
         .expect("a tokio runtime");
     runtime.block_on(async move {
