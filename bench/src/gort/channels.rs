@@ -10,17 +10,33 @@ pub(crate) fn pingpong(n: u64) -> Sample {
     sample
 }
 
-/// The far side is wired to its OS thread.
-pub(crate) fn pingpong_pinned(n: u64) -> Sample {
+/// One or both sides are wired to an OS thread.
+pub(crate) fn pinned_pingpong(n: u64, near: bool, far: bool) -> Sample {
     let meter = Meter::start();
-    let sum = one_pair(n, |far| drop(gort::go(|| gort::pin_thread(far))));
+    let sum = wired(near, || one_pair(n, |body| drop(gort::go(move || wired(far, body)))));
     let sample = meter.stop(n);
     assert_eq!(sum, sum_below(n) + n);
     sample
 }
 
+/// One way over one unbuffered channel; the receiver, or either side, is wired
+/// to an OS thread.
+pub(crate) fn pinned_handoff(n: u64, near: bool, far: bool) -> Sample {
+    let meter = Meter::start();
+    let (tx, rx) = gort::chan::<u64>(0);
+    gort::go(move || wired(far, || (0..n).for_each(|i| tx.send(i).unwrap())));
+    let received = wired(near, || rx.iter().fold((0, 0), |(sum, count), v| (sum + v, count + 1)));
+    let sample = meter.stop(n);
+    assert_eq!(received, (sum_below(n), n));
+    sample
+}
+
+fn wired<T>(pinned: bool, body: impl FnOnce() -> T) -> T {
+    if pinned { gort::pin_thread(body) } else { body() }
+}
+
 /// The far side is an OS thread of the program's own.
-pub(crate) fn pingpong_thread(n: u64) -> Sample {
+pub(crate) fn crossing(n: u64) -> Sample {
     let meter = Meter::start();
     let sum = one_pair(n, |far| drop(std::thread::spawn(far)));
     let sample = meter.stop(n);

@@ -2,6 +2,7 @@
 //! `GORT_STACK` chooses the stack class of `parked_1m`.
 
 mod channels;
+mod os;
 mod programs;
 mod selects;
 mod sync;
@@ -44,8 +45,17 @@ static TABLE: &[Scenario<Body>] = &[
     Scenario::new("select_done_10k", 1_000_000, selects::select_done),
     Scenario::new("semaphore_chan", 5_000_000, sync::semaphore_chan),
     Scenario::new("pingpong_pairs", 2_000_000, channels::pingpong_pairs),
-    Scenario::new("pingpong_pinned", 50_000, channels::pingpong_pinned),
-    Scenario::new("pingpong_thread", 50_000, channels::pingpong_thread),
+    Scenario::new("pinned_pingpong", 50_000, |n| channels::pinned_pingpong(n, false, true)),
+    Scenario::with("pinned_pingpong", "both", 50_000, |n| channels::pinned_pingpong(n, true, true)),
+    Scenario::with("pinned_pingpong", "none", 2_000_000, |n| channels::pinned_pingpong(n, false, false)),
+    Scenario::new("pinned_handoff", 100_000, |n| channels::pinned_handoff(n, true, false)),
+    Scenario::with("pinned_handoff", "both", 100_000, |n| channels::pinned_handoff(n, true, true)),
+    Scenario::with("pinned_handoff", "none", 4_000_000, |n| channels::pinned_handoff(n, false, false)),
+    Scenario::new("crossing", 50_000, channels::crossing),
+    Scenario::new("preempt_latency", 2_000, os::preempt_latency),
+    Scenario::new("hog_overhead", 40, os::hog_overhead),
+    Scenario::new("blocking_calls", 3_200, os::blocking_calls),
+    Scenario::new("blocking_announced", 3_200, os::blocking_announced),
 ];
 
 fn main() {
