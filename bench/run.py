@@ -14,10 +14,12 @@ import argparse
 import datetime
 import fnmatch
 import json
+import math
 import os
 import pathlib
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,10 +29,27 @@ PEERS = ["gort", "go", "tokio", "may", "threads"]
 # The metrics of a scenario whose wall time per operation is not the point.
 PARKED = ["bytes", "create_ns", "wake_ns"]
 TIMERS = ["cpu_ns", "late_p50_us", "late_p99_us"]
-METRICS = {"parked_1m": PARKED, "timers_sleep": TIMERS}
+PREEMPT = ["late_p50_us", "late_p99_us", "late_max_us", "hog_spread"]
+BLOCKING = ["total_ms", "total_cpu_ms", "late_p99_us"]
+HTTP = ["cpu_ns", "rps"]
+METRICS = {
+    "parked_1m": PARKED,
+    "timers_sleep": TIMERS,
+    "preempt_latency": PREEMPT,
+    "hog_overhead": ["lost_percent", "running_mean", "running_max"],
+    "blocking_calls": BLOCKING,
+    "blocking_announced": BLOCKING,
+    "tcp_echo": ["cpu_ns", "ns"],
+    "http_hello": HTTP,
+    "http_hello_1000": HTTP,
+    "idle_conns": ["bytes"],
+}
+
+# Where a larger figure is the better one.
+RATES = {"rps"}
 
 # What gort aims at: a ratio to Go's median of the same run, for GOMAXPROCS 1
-# and 2, or a plain figure (bytes). Keys are scenario, or scenario.metric.
+# and 2. Keys are scenario, or scenario.metric.
 TARGETS = {
     "yield_2": 0.15,
     "spawn_join": 0.25,
@@ -58,24 +77,49 @@ TARGETS = {
     "sieve": (0.3, 0.4),
     "forkjoin_fib": 0.3,
     "parallel_sort": 0.98,
+    "preempt_latency.late_p50_us": 0.01,
+    "preempt_latency.late_p99_us": 0.03,
+    "blocking_calls.total_ms": (0.6, 0.95),
+    "blocking_calls.late_p99_us": 0.6,
+    "tcp_echo.cpu_ns": 0.7,
+    "http_hello.cpu_ns": 0.45,
+    "idle_conns.bytes": 1.1,
 }
-BYTES = {"": 4700, "64KiB": 4300}
+
+# Where gort aims at being nobody's second as well.
+BEST = {"tcp_echo.cpu_ns", "http_hello.cpu_ns"}
+
+# Plain figures that gort aims at, for each of its rows that has one.
+FIGURES = {
+    "parked_1m.bytes": ({"": 4700, "64KiB": 4300}, " B"),
+    "hog_overhead.lost_percent": ({"": 0.5}, " %"),
+}
 
 # One task, or two that share a processor: more processors add nothing.
 ONE_PROCESSOR = {"yield_2", "select_default", "mutex_uncontended", "timer_reset"}
 
 # Channels that never make a sender wait do another job; they are shown, but
 # are nobody's best.
-NOT_COMPARABLE = {"unbounded"}
+# Nor is the bench's own noise, measured with a thread in place of a runtime.
+NOT_COMPARABLE = {"unbounded", "control"}
+
+# Their rows do different jobs: a whole HTTP library, or an answer by hand. Each
+# kind gets a line of its own, with Go's one row on both.
+SPLIT = {"http_hello", "http_hello_1000"}
+
+# The program that some scenarios call, and how to get it.
+NEEDS = {"http_hello": "wrk", "http_hello_1000": "wrk"}
 
 QUICK = 0.1
+# A tenth of these would be mostly idle time, or too few to tell anything.
+WHOLE = {"timers_sleep": 0.5, "preempt_latency": 0.5, "blocking_calls": 0.5, "blocking_announced": 0.5, "idle_conns": 1}
 TIME_LIMIT_S = 180
 
 
 def main():
     options = parse_options()
-    rows = choose(options)
-    if not rows:
+    rows, skipped = choose(options)
+    if not rows and not skipped:
         sys.exit("run.py: nothing to run; --list shows the scenarios")
     if options.list:
         for scenario, contestants in rows.items():
@@ -84,7 +128,10 @@ def main():
     before = os.getloadavg()[0]
     samples, failures = measure(rows, options)
     print(machine(options, before))
-    print(tables(rows, samples, options))
+    if rows:
+        print(tables(rows, samples, options))
+    for scenario in skipped:
+        print(f"\nSKIPPED {scenario}: {NEEDS[scenario]} is not installed (Debian: apt-get install {NEEDS[scenario]})")
     if options.json:
         options.json.write_text(json.dumps(samples_as_json(samples), indent=1) + "\n")
     for failure in failures:
@@ -122,7 +169,8 @@ def parse_options():
 
 
 def choose(options):
-    """Scenario -> list of (peer, with, size), in the order of the first peer."""
+    """Scenario -> list of (peer, with, size), in the order of the first peer; and
+    the scenarios that were wanted, but lack a program that they need."""
     rows = {}
     for peer in options.peers:
         program = options.bin / f"bench-{peer}"
@@ -134,7 +182,8 @@ def choose(options):
             wanted = options.scenarios or ["*"]
             if any(fnmatch.fnmatch(name, pattern) for pattern in wanted):
                 rows.setdefault(name, []).append((peer, "" if with_ == "-" else with_, int(size)))
-    return rows
+    skipped = [] if options.list else [name for name in rows if not shutil.which(NEEDS.get(name, "sh"))]
+    return {name: row for name, row in rows.items() if name not in skipped}, skipped
 
 
 def procs_of(scenario, options):
@@ -144,8 +193,8 @@ def procs_of(scenario, options):
 def scaled(scenario, size, scale):
     if scenario == "sieve":
         scale = scale**0.5  # its work grows with the square of its size
-    if scenario == "timers_sleep" and scale >= QUICK:
-        scale = max(scale, 0.5)  # few timers in half a second are mostly idle time
+    if scale >= QUICK:
+        scale = max(scale, WHOLE.get(scenario, 0))
     return max(20, round(size * scale))
 
 
@@ -197,70 +246,91 @@ def note(text):
 def tables(rows, samples, options):
     wall, cpu = [], []
     for scenario in rows:
-        for metric in METRICS.get(scenario, ["ns"]):
-            for procs in procs_of(scenario, options):
-                wall.append(line(rows, samples, options, scenario, metric, procs))
-                if metric == "ns":
-                    cpu.append(line(rows, samples, options, scenario, "cpu_ns", procs))
+        for kind in kinds(scenario, rows[scenario]):
+            for metric in METRICS.get(scenario, ["ns"]):
+                for procs in procs_of(scenario, options):
+                    wall.append(line(rows, samples, options, scenario, kind, metric, procs))
+                    if scenario not in METRICS:
+                        cpu.append(line(rows, samples, options, scenario, kind, "cpu_ns", procs))
     head = ["scenario", "P", *options.peers, "gort/Go", "target", "", "best other", "gort/best"]
     text = markdown([head, *wall])
+    if not cpu:
+        return text
     text += "\n\nCPU time of the whole process per operation, ns:\n\n"
     return text + markdown([head[:-5] + ["gort/Go"], *(row[:-4] for row in cpu)])
 
 
-def line(rows, samples, options, scenario, metric, procs):
+def kinds(scenario, contestants):
+    """The kinds of rows that have a line each; just None if all share one."""
+    if scenario not in SPLIT:
+        return [None]
+    return list(dict.fromkeys(with_ for _, with_, _ in contestants if with_)) or [None]
+
+
+def line(rows, samples, options, scenario, kind, metric, procs):
     """One row: each peer's cell, then what gort's plain figure amounts to."""
     cells, figures = [], {}
     for peer in options.peers:
         parts = []
         for contestant in rows[scenario]:
-            if contestant[0] != peer:
+            if contestant[0] != peer or (kind and contestant[1] not in ("", kind)):
                 continue
-            value = median(samples, (scenario, procs, peer, contestant[1]), metric)
+            key = (scenario, procs, peer, contestant[1])
+            value = median(samples, key, metric)
             figures[peer, contestant[1]] = value
             tail = f" {contestant[1]}" if contestant[1] else ""
-            parts.append(("failed" if value is None else number(value)) + tail)
+            if value is not None:
+                parts.append(number(value) + tail)
+            elif key not in samples:
+                parts.append("failed" + tail)
         cells.append("<br>".join(parts) or "-")
     name = scenario if metric in ("ns", "cpu_ns") and scenario not in METRICS else f"{scenario} {metric}"
-    ours, go = figures.get(("gort", "")), figures.get(("go", ""))
-    target, met = verdict(scenario, metric, procs, ours, go, figures)
-    best, best_name = best_other(figures)
+    ours, go = figures.get(("gort", kind or "")), figures.get(("go", ""))
+    best, best_name = best_other(figures, metric)
+    target, met = verdict(scenario, metric, procs, ours, go, best, figures)
     return [name, str(procs), *cells, ratio(ours, go), target, met, best_name, ratio(ours, best)]
 
 
 def median(samples, key, metric):
+    """None if there is no such figure; infinite if there never will be."""
     values = [figures[metric] for figures in samples.get(key, []) if metric in figures]
-    return statistics.median(values) if values else None
+    return statistics.median(math.inf if value is None else value for value in values) if values else None
 
 
-def verdict(scenario, metric, procs, ours, go, figures):
+def verdict(scenario, metric, procs, ours, go, best, figures):
     """The target as text, and whether gort meets it."""
-    if metric == "bytes":
-        small = figures.get(("gort", "64KiB"))
-        met = [f <= BYTES[w] for f, w in ((ours, ""), (small, "64KiB")) if f is not None]
-        return f"{BYTES['']} B / {BYTES['64KiB']} B", mark(all(met) if met else None)
-    target = TARGETS.get(scenario if metric == "ns" else f"{scenario}.{metric}")
+    name = scenario if metric == "ns" else f"{scenario}.{metric}"
+    if name in FIGURES:
+        bounds, unit = FIGURES[name]
+        mine = {with_: figures.get(("gort", with_)) for with_ in bounds}
+        met = [mine[with_] <= bounds[with_] for with_ in bounds if mine[with_] is not None]
+        return " / ".join(f"{bound}{unit}" for bound in bounds.values()), mark(all(met) if met else None)
+    target = TARGETS.get(name)
     if isinstance(target, tuple):
         target = target[min(procs, len(target)) - 1]
     if target is None:
         return "", ""
-    return f"{target:g}x", mark(ours <= target * go if ours is not None and go else None)
+    if ours is None or not go:
+        met = None
+    else:
+        met = ours <= target * go and (name not in BEST or best is None or ours <= best)
+    return f"{target:g}x" + (", best" if name in BEST else ""), mark(met)
 
 
 def mark(met):
     return {True: "met", False: "missed", None: ""}[met]
 
 
-def best_other(figures):
-    """The smallest figure of anybody but gort and Go."""
+def best_other(figures, metric):
+    """The best figure of anybody but gort and Go."""
     others = {
         (peer, with_): value
         for (peer, with_), value in figures.items()
-        if peer not in ("gort", "go") and with_ not in NOT_COMPARABLE and value is not None
+        if peer not in ("gort", "go") and with_ not in NOT_COMPARABLE and value is not None and value < math.inf
     }
     if not others:
         return None, "-"
-    key = min(others, key=others.get)
+    key = (max if metric in RATES else min)(others, key=others.get)
     return others[key], label(key)
 
 
@@ -270,10 +340,14 @@ def label(contestant):
 
 
 def ratio(value, of):
-    return f"{value / of:.2f}x" if value is not None and of else ""
+    if value is None or not of or math.inf in (value, of):
+        return ""
+    return f"{value / of:.2f}x" if value >= 0.1 * of else f"{value / of:.3f}x"
 
 
 def number(value):
+    if value == math.inf:
+        return "never"
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
@@ -300,7 +374,7 @@ def machine(options, load_before):
     here = pathlib.Path(__file__).resolve().parent
     commit = output("git", "-C", here, "describe", "--always", "--dirty") or "no commit"
     lock = (here / "Cargo.lock").read_text() if (here / "Cargo.lock").exists() else ""
-    crates = ["tokio", "flume", "async-channel", "may", "crossbeam-channel"]
+    crates = ["tokio", "flume", "async-channel", "may", "crossbeam-channel", "hyper", "httparse"]
     found = {c: re.search(rf'name = "{c}"\nversion = "(.*)"', lock) for c in crates}
     versions = ", ".join(f"{c} {m[1]}" for c, m in found.items() if m)
     go = first_match(r"(go1\.[0-9.]+)", options.bin / "go-version") or "Go of unknown version"

