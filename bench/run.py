@@ -36,7 +36,7 @@ METRICS = {
     "parked_1m": PARKED,
     "timers_sleep": TIMERS,
     "preempt_latency": PREEMPT,
-    "hog_overhead": ["lost_percent", "running_mean", "running_max"],
+    "hog_overhead": ["lost_percent", "whole_lost_percent", "running_mean", "running_max"],
     "blocking_calls": BLOCKING,
     "blocking_announced": BLOCKING,
     "tcp_echo": ["cpu_ns", "ns"],

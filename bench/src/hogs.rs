@@ -6,11 +6,11 @@
 //! only then, and the row says `never`.
 //!
 //! [`Overhead`] compares one of them with the same loop on an OS thread of its
-//! own (`hog_overhead`), by CPU time: what is charged to the hog's side is the
-//! CPU time of the whole process, and so contains signals that interrupt the
-//! loop, a monitor that looks after it, and threads that look for work. The two
-//! sides take turns every few milliseconds, and the median of the pairs counts,
-//! for a core's speed depends on its neighbours.
+//! own (`hog_overhead`), by CPU time: the hog's own, which contains the signals
+//! that interrupt the loop and what they do to its caches, and that of the whole
+//! process, which contains a monitor that looks after it and threads that look
+//! for work as well. The two sides take turns every 50 ms or so, and the median
+//! of the pairs counts, for a core's speed depends on its neighbours.
 
 use crate::meter::process_cpu_ns;
 use crate::ticks::Ticks;
@@ -91,14 +91,9 @@ impl Hogs {
 
 /// Iterations of one side of a pair: some 50 ms, so that a monitor that looks
 /// every 10 ms has seen it a few times.
-const SPIN: u64 = 35_000_000;
+const SPIN: u64 = 150_000_000;
 
-/// The loop of a hog, for 50 ms or so.
-pub fn spin() {
-    assert_eq!(count_to(SPIN), SPIN);
-}
-
-/// The same, ten times as long.
+/// The same loop for ten times as long.
 pub fn long_spin() {
     assert_eq!(count_to(10 * SPIN), 10 * SPIN);
 }
@@ -113,33 +108,41 @@ fn count_to(rounds: u64) -> u64 {
     count.load(Relaxed)
 }
 
-/// The CPU time that [`spin`] takes on the thread that calls this, ns.
+/// The loop of a hog, for 50 ms or so: the CPU time of its thread, ns. A hog
+/// that never calls its runtime stays on the thread it started on.
 pub fn spin_cpu_ns() -> f64 {
     let before = thread_cpu_ns();
-    spin();
+    assert_eq!(count_to(SPIN), SPIN);
     thread_cpu_ns() - before
 }
 
 /// Pairs of measurements: a hog in the runtime, the same loop outside.
 #[derive(Default)]
 pub struct Overhead {
-    ratios: Vec<f64>,
+    own: Vec<f64>,
+    whole: Vec<f64>,
 }
 
 impl Overhead {
-    /// Measures one pair. `bare` is what [`spin_cpu_ns`] gives on a thread of
-    /// its own; `hog` runs [`spin`] as a task and returns when it is done.
-    pub fn pair(&mut self, bare: impl FnOnce() -> f64, hog: impl FnOnce()) {
+    /// Measures one pair: `bare` runs [`spin_cpu_ns`] on a thread of its own,
+    /// `hog` runs it as a task.
+    pub fn pair(&mut self, bare: impl FnOnce() -> f64, hog: impl FnOnce() -> f64) {
         let bare = bare();
         let before = process_cpu_ns();
-        hog();
-        self.ratios.push((process_cpu_ns() - before) / bare);
+        let own = hog();
+        let whole = process_cpu_ns() - before;
+        self.own.push(own / bare);
+        self.whole.push(whole / bare);
     }
 
-    /// Adds the share of its work that a hog loses, in percent.
-    pub fn add_to(mut self, sample: Sample) -> Sample {
-        self.ratios.sort_by(f64::total_cmp);
-        sample.and("lost_percent", (1.0 - 1.0 / percentile(&self.ratios, 0.5)) * 100.0)
+    /// Adds the share of the hog's own CPU time that is not its work, and that
+    /// of the whole process, in percent.
+    pub fn add_to(self, sample: Sample) -> Sample {
+        let lost = |mut ratios: Vec<f64>| {
+            ratios.sort_by(f64::total_cmp);
+            (1.0 - 1.0 / percentile(&ratios, 0.5)) * 100.0
+        };
+        sample.and("lost_percent", lost(self.own)).and("whole_lost_percent", lost(self.whole))
     }
 }
 
@@ -150,18 +153,20 @@ pub struct Census {
 }
 
 impl Census {
-    /// Starts counting threads whose name starts with `prefix`.
+    /// Starts counting threads whose name is `prefix` and a number.
     pub fn of(prefix: &'static str) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&over);
-        let thread = std::thread::spawn(move || {
+        let count = move || {
             let mut counts = Vec::new();
             while !seen.load(Relaxed) {
                 std::thread::sleep(Duration::from_millis(2));
                 counts.push(running_threads(prefix) as f64);
             }
             counts
-        });
+        };
+        // A thread without a name has that of the thread which starts it.
+        let thread = std::thread::Builder::new().name("census".into()).spawn(count).expect("a thread");
         Self { over, thread }
     }
 
@@ -181,7 +186,8 @@ fn running_threads(prefix: &str) -> usize {
     let running = |stat: &String| {
         let (name, state) =
             stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(") ")).expect("a stat line");
-        name.starts_with(prefix) && state.starts_with('R')
+        let number = name.strip_prefix(prefix).unwrap_or("none");
+        number.bytes().all(|byte| byte.is_ascii_digit()) && state.starts_with('R')
     };
     stats.filter(running).count()
 }

@@ -8,6 +8,7 @@
 use crate::Sample;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -66,21 +67,22 @@ impl Load {
     /// Keeps `connections` connections of the server busy for so many
     /// milliseconds. Blocks the thread. Panics if one request fails.
     pub fn run(server: SocketAddr, connections: u64, milliseconds: u64) -> Self {
-        let child = Command::new("wrk")
-            .args(["-t1", "-d600s", &format!("-c{connections}"), &format!("http://{server}/")])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("wrk");
+        let mut wrk = Command::new("wrk");
+        wrk.args(["-t1", "-d600s", &format!("-c{connections}"), &format!("http://{server}/")]);
+        // SAFETY: between fork and exec there is one system call, which neither
+        // allocates nor locks.
+        unsafe { wrk.pre_exec(anywhere) };
+        let child = wrk.stdout(Stdio::piped()).spawn().expect("wrk");
         std::thread::sleep(Duration::from_millis(milliseconds.max(300)));
         // SAFETY: the child is ours and has not been waited for, so that its
         // number is still its own.
         let code = unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
         assert_eq!(code, 0, "kill");
         let report = child.wait_with_output().expect("wrk").stdout;
-        Self::read(&String::from_utf8_lossy(&report), connections)
+        Self::of(&String::from_utf8_lossy(&report), connections)
     }
 
-    fn read(report: &str, connections: u64) -> Self {
+    fn of(report: &str, connections: u64) -> Self {
         let trouble = report.lines().find(|line| line.contains("errors") || line.contains("Non-2xx"));
         assert!(trouble.is_none(), "wrk: {}", trouble.unwrap_or_default().trim());
         let requests =
@@ -97,4 +99,12 @@ impl Load {
         assert!(self.requests > 0 && range.contains(&served), "wrk: {}, server: {served}", self.requests);
         sample.and("rps", self.per_second)
     }
+}
+
+/// Lets this process run on all CPUs, where its parent has confined itself.
+fn anywhere() -> io::Result<()> {
+    let all = [u8::MAX; size_of::<libc::cpu_set_t>()];
+    // SAFETY: the pointer is to as many bytes as a set has, which the call reads.
+    let code = unsafe { libc::sched_setaffinity(0, all.len(), all.as_ptr().cast()) };
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

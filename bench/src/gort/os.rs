@@ -2,7 +2,7 @@
 //! compute without end, and calls that block the OS thread.
 
 use gort_bench::blocking::{BLOCKERS, call};
-use gort_bench::hogs::{Census, Hogs, Overhead, long_spin, spin, spin_cpu_ns};
+use gort_bench::hogs::{Census, Hogs, Overhead, long_spin, spin_cpu_ns};
 use gort_bench::ticks::{TICK, Ticks};
 use gort_bench::{Meter, Sample, work::share};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(crate) fn hog_overhead(n: u64) -> Sample {
     let mut overhead = Overhead::default();
     let meter = Meter::start();
     for _ in 0..n {
-        overhead.pair(|| on_thread(spin_cpu_ns), || gort::go(spin).join().unwrap());
+        overhead.pair(|| on_thread(spin_cpu_ns), || gort::go(spin_cpu_ns).join().unwrap());
     }
     let sample = meter.stop(n);
     let census = Census::of("gort-m");

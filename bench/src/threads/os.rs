@@ -2,7 +2,7 @@
 //! thread blocks.
 
 use gort_bench::blocking::{BLOCKERS, call};
-use gort_bench::hogs::{Overhead, spin, spin_cpu_ns};
+use gort_bench::hogs::{Overhead, spin_cpu_ns};
 use gort_bench::ticks::{TICK, Ticks};
 use gort_bench::{Meter, Sample, hogs::Hogs, work::share};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(crate) fn hog_overhead(n: u64) -> Sample {
     let mut overhead = Overhead::default();
     let meter = Meter::start();
     for _ in 0..n {
-        overhead.pair(|| thread::spawn(spin_cpu_ns).join().unwrap(), || thread::spawn(spin).join().unwrap());
+        overhead.pair(|| thread::spawn(spin_cpu_ns).join().unwrap(), spin_cpu_ns);
     }
     overhead.add_to(meter.stop(n))
 }
