@@ -195,7 +195,7 @@ def scaled(scenario, size, scale):
         scale = scale**0.5  # its work grows with the square of its size
     if scale >= QUICK:
         scale = max(scale, WHOLE.get(scenario, 0))
-    return max(20, round(size * scale))
+    return max(10 if scenario == "hog_overhead" else 20, round(size * scale))
 
 
 # ---- running -----------------------------------------------------------------

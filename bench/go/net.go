@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -163,7 +164,7 @@ func httpHello(milliseconds, connections int) sample {
 	})}
 	go server.Serve(l)
 	m := start()
-	report := wrk(l.Addr().String(), connections, milliseconds)
+	report := wrk(l.Addr().String(), connections, milliseconds, &served)
 	requests, err := strconv.Atoi(found(`(\d+) requests in `, report))
 	check(err == nil, report)
 	s := m.stop(requests)
@@ -176,15 +177,18 @@ func httpHello(milliseconds, connections int) sample {
 	return s.and("rps", rate)
 }
 
-func wrk(address string, connections, milliseconds int) string {
+// wrk's time runs from the server's first answer.
+func wrk(address string, connections, milliseconds int, served *atomic.Int64) string {
 	command := exec.Command("wrk", "-t1", "-d600s", "-c"+strconv.Itoa(connections), "http://"+address+"/")
-	command.Stderr = os.Stderr
-	time.AfterFunc(time.Duration(max(milliseconds, 300))*time.Millisecond, func() {
-		command.Process.Signal(os.Interrupt)
-	})
-	report, err := command.Output()
-	check(err == nil, "wrk")
-	return string(report)
+	var report strings.Builder
+	command.Stdout, command.Stderr = &report, os.Stderr
+	check(command.Start() == nil, "wrk")
+	for started := time.Now(); served.Load() == 0; time.Sleep(time.Millisecond) {
+		check(time.Since(started) < 10*time.Second, "no request came")
+	}
+	time.Sleep(time.Duration(max(milliseconds, 300)) * time.Millisecond)
+	check(command.Process.Signal(os.Interrupt) == nil && command.Wait() == nil, "wrk")
+	return report.String()
 }
 
 func found(pattern, text string) string {

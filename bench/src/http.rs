@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The body of the answer.
 pub const HELLO: &str = "Hello, world!";
@@ -65,14 +65,20 @@ pub struct Load {
 
 impl Load {
     /// Keeps `connections` connections of the server busy for so many
-    /// milliseconds. Blocks the thread. Panics if one request fails.
-    pub fn run(server: SocketAddr, connections: u64, milliseconds: u64) -> Self {
+    /// milliseconds after its first answer. Blocks the thread. Panics if one
+    /// request fails.
+    pub fn run(server: SocketAddr, connections: u64, milliseconds: u64, served: &AtomicU64) -> Self {
         let mut wrk = Command::new("wrk");
         wrk.args(["-t1", "-d600s", &format!("-c{connections}"), &format!("http://{server}/")]);
         // SAFETY: between fork and exec there is one system call, which neither
         // allocates nor locks.
         unsafe { wrk.pre_exec(anywhere) };
         let child = wrk.stdout(Stdio::piped()).spawn().expect("wrk");
+        let started = Instant::now();
+        while served.load(Relaxed) == 0 {
+            assert!(started.elapsed() < Duration::from_secs(10), "no request came");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         std::thread::sleep(Duration::from_millis(milliseconds.max(300)));
         // SAFETY: the child is ours and has not been waited for, so that its
         // number is still its own.

@@ -50,7 +50,8 @@ fn hello(n: u64, connections: u64, serve: Serve) -> Sample {
         }
     });
     let meter = Meter::start();
-    let load = on_thread(move || Load::run(address, connections, n));
+    let count = served.clone();
+    let load = on_thread(move || Load::run(address, connections, n, &count));
     let sample = meter.stop(load.requests);
     load.add_to(sample, served.load(Relaxed))
 }

@@ -69,7 +69,8 @@ pub(crate) fn http_hello(n: u64, connections: u64) -> Sample {
         }
     });
     let meter = Meter::start();
-    let load = on_thread(move || Load::run(address, connections, n));
+    let count = served.clone();
+    let load = on_thread(move || Load::run(address, connections, n, &count));
     let sample = meter.stop(load.requests);
     load.add_to(sample, served.load(Relaxed))
 }

@@ -51,7 +51,7 @@ pub(crate) fn http_hello(n: u64, connections: u64) -> Sample {
         }
     });
     let meter = Meter::start();
-    let load = Load::run(address, connections, n);
+    let load = Load::run(address, connections, n, &served);
     let sample = meter.stop(load.requests);
     load.add_to(sample, served.load(Relaxed))
 }

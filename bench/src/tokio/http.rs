@@ -39,7 +39,9 @@ async fn hello(n: u64, connections: u64, serve: fn(TcpStream, Arc<AtomicU64>) ->
         }
     });
     let meter = Meter::start();
-    let load = tokio::task::spawn_blocking(move || Load::run(address, connections, n)).await.unwrap();
+    let count = served.clone();
+    let load = move || Load::run(address, connections, n, &count);
+    let load = tokio::task::spawn_blocking(load).await.unwrap();
     let sample = meter.stop(load.requests);
     accepting.abort();
     load.add_to(sample, served.load(Relaxed))
