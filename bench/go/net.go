@@ -179,7 +179,8 @@ func httpHello(milliseconds, connections int) sample {
 
 // wrk's time runs from the server's first answer.
 func wrk(address string, connections, milliseconds int, served *atomic.Int64) string {
-	command := exec.Command("wrk", "-t1", "-d600s", "-c"+strconv.Itoa(connections), "http://"+address+"/")
+	longer := "-d" + strconv.Itoa(milliseconds/1000+60) + "s"
+	command := exec.Command("wrk", "-t1", longer, "-c"+strconv.Itoa(connections), "http://"+address+"/")
 	var report strings.Builder
 	command.Stdout, command.Stderr = &report, os.Stderr
 	check(command.Start() == nil, "wrk")

@@ -69,7 +69,8 @@ impl Load {
     /// request fails.
     pub fn run(server: SocketAddr, connections: u64, milliseconds: u64, served: &AtomicU64) -> Self {
         let mut wrk = Command::new("wrk");
-        wrk.args(["-t1", "-d600s", &format!("-c{connections}"), &format!("http://{server}/")]);
+        let longer = format!("-d{}s", milliseconds / 1000 + 60);
+        wrk.args(["-t1", &longer, &format!("-c{connections}"), &format!("http://{server}/")]);
         // SAFETY: between fork and exec there is one system call, which neither
         // allocates nor locks.
         unsafe { wrk.pre_exec(anywhere) };
