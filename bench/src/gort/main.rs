@@ -2,6 +2,8 @@
 //! `GORT_STACK` chooses the stack class of `parked_1m`.
 
 mod channels;
+mod http;
+mod net;
 mod os;
 mod programs;
 mod selects;
@@ -56,6 +58,12 @@ static TABLE: &[Scenario<Body>] = &[
     Scenario::new("hog_overhead", 40, os::hog_overhead),
     Scenario::new("blocking_calls", 3_200, os::blocking_calls),
     Scenario::new("blocking_announced", 3_200, os::blocking_announced),
+    Scenario::new("tcp_echo", 200_000, net::tcp_echo),
+    Scenario::new("idle_conns", 5_000, net::idle_conns),
+    Scenario::with("http_hello", "hyper", 2_000, |n| http::hello_hyper(n, 64)),
+    Scenario::with("http_hello", "plain", 2_000, |n| http::hello_plain(n, 64)),
+    Scenario::with("http_hello_1000", "hyper", 2_000, |n| http::hello_hyper(n, 1000)),
+    Scenario::with("http_hello_1000", "plain", 2_000, |n| http::hello_plain(n, 1000)),
 ];
 
 fn main() {
