@@ -230,9 +230,15 @@ def run_one(bin_dir, key, size):
     except subprocess.TimeoutExpired:
         return None, f"{name}: not done after {TIME_LIMIT_S} s"
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return None, f"{name}: status {done.returncode}: {last}"
+        return None, f"{name}: status {done.returncode}: {complaint(done.stderr)}"
     return json.loads(done.stdout), None
+
+
+def complaint(stderr):
+    """What the first panic says, ahead of its backtrace; else the last line."""
+    lines = stderr.strip().splitlines() or ["no message"]
+    panics = [i for i, text in enumerate(lines[:-1]) if " panicked at " in text]
+    return lines[panics[0] + 1] if panics else lines[-1]
 
 
 def note(text):
