@@ -21,7 +21,7 @@
 //!    is never `Parked`.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -48,11 +48,18 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::clone(&signal));
     let mut context = Context::from_waker(&waker);
     loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+        if let Poll::Ready(output) = poll_here(future.as_mut(), &mut context) {
             return output;
         }
         signal.wait();
     }
+}
+
+/// One poll, on the thread on which the goroutine is now. Never inlined: a future may use thread-locals, and in one function
+/// with the park the compiler might take the address of the one before for the one after.
+#[inline(never)]
+fn poll_here<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+    future.poll(context)
 }
 
 /// What the wakers of one `block_on` share with it.
