@@ -152,7 +152,7 @@ fn an_edge_wakes_all_who_wait_for_its_direction() {
     let full = fill(&one);
     let one = Registered::new(&poller, &one);
     poll(&poller, Wait::No);
-    let (readers, writer) = ([const { () }; 5].map(|()| Counter::new()), Counter::new());
+    let (readers, writer) = (std::array::from_fn::<_, 5, _>(|_| Counter::new()), Counter::new());
     assert!(readers.iter().all(|reader| reader.begin(&poller, one.record, Direction::Read)));
     assert!(writer.begin(&poller, one.record, Direction::Write));
     other.write_all(b"x").expect("there is room in this direction");

@@ -145,7 +145,7 @@ mod tests {
         while keeper.tell(Moment::NEVER, poller()) == Watch::Nobody {
             thread::yield_now();
         }
-        assert!(keeper.keep(soon(), false, poller()).is_none(), "there is one already");
+        assert!(keeper.keep(late(), false, poller()).is_none(), "there is one already");
         assert_eq!(keeper.tell(Moment::NEVER, poller()), Watch::Kept);
         assert!(!keeps.is_finished());
         assert_eq!(keeper.tell(soon(), poller()), Watch::Kept);
