@@ -88,13 +88,17 @@ fn close_wakes_who_accepts() {
 
 #[gort::test(unsafe(migrate))]
 fn a_closed_listener_is_gone_with_its_last_handle() {
-    let (listener, addr) = listener();
-    let clone = listener.try_clone().unwrap();
-    listener.close();
-    drop(listener);
-    closed(clone.accept());
-    drop(clone);
-    assert_eq!(TcpStream::connect(addr).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    let is_gone = || {
+        let (listener, addr) = listener();
+        let clone = listener.try_clone().unwrap();
+        listener.close();
+        drop(listener);
+        closed(clone.accept());
+        drop(clone);
+        TcpStream::connect(addr).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    };
+    // Somebody else may get the port at once, but hardly each time.
+    assert!((0..5).any(|_| is_gone()));
 }
 
 #[gort::test(unsafe(migrate))]

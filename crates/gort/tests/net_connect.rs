@@ -2,54 +2,23 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use gort::net::{TcpListener, TcpStream};
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 mod net_cases;
+use net_cases::quiet::{Nobody, Silence};
 use net_cases::{descriptors, listener};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// An address where nobody listens.
-fn nobody() -> SocketAddr {
-    listener().1
-}
-
-/// An address that does not answer: a listener that accepts nobody, with its queue full.
-struct Silence {
-    addr: SocketAddr,
-    _sockets: Vec<OwnedFd>,
-}
-
-impl Silence {
-    fn new() -> Silence {
-        let socket = || {
-            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap()
-        };
-        let listener = socket();
-        rustix::net::bind(&listener, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        rustix::net::listen(&listener, 0).unwrap();
-        let addr: SocketAddr = rustix::net::getsockname(&listener).unwrap().try_into().unwrap();
-        let mut sockets = vec![listener];
-        for _ in 0..4 {
-            let client = socket();
-            let _ = rustix::net::connect(&client, &addr); // it is under way, or will never be
-            sockets.push(client);
-        }
-        Silence { addr, _sockets: sockets }
-    }
-}
-
 #[gort::test(unsafe(migrate))]
 fn refused() {
-    assert_eq!(TcpStream::connect(nobody()).unwrap_err().kind(), ErrorKind::ConnectionRefused);
-    let limited = TcpStream::connect_timeout(&nobody(), Duration::from_secs(60));
+    let (nobody, other) = (Nobody::new(), Nobody::new());
+    assert_eq!(TcpStream::connect(nobody.addr).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    let limited = TcpStream::connect_timeout(&nobody.addr, Duration::from_secs(60));
     assert_eq!(limited.unwrap_err().kind(), ErrorKind::ConnectionRefused);
-    let several = [nobody(), nobody(), nobody()];
+    let several = [nobody.addr, other.addr, nobody.addr];
     assert_eq!(TcpStream::connect(&several[..]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     let none: &[SocketAddr] = &[];
     assert_eq!(TcpStream::connect(none).unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -72,9 +41,10 @@ fn too_late() {
 #[gort::test(unsafe(migrate))]
 fn a_refusal_leads_to_the_next_at_once() {
     let (listener, addr) = listener();
+    let (v6, v4) = (Nobody::v6(), Nobody::new());
     let start = Instant::now();
     for _ in 0..10 {
-        let dead = [SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], nobody().port())), nobody(), addr];
+        let dead = [v6.addr, v4.addr, addr];
         let stream = TcpStream::connect(&dead[..]).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), addr);
         listener.accept().unwrap();
@@ -86,8 +56,9 @@ fn a_refusal_leads_to_the_next_at_once() {
 fn silence_leads_to_the_next_after_a_while() {
     let silences = [Silence::new(), Silence::new()];
     let (listener, addr) = listener();
+    let nobody = Nobody::new();
     let start = Instant::now();
-    let addrs = [silences[0].addr, nobody(), silences[1].addr, nobody(), addr];
+    let addrs = [silences[0].addr, nobody.addr, silences[1].addr, nobody.addr, addr];
     let stream = TcpStream::connect(&addrs[..]).unwrap();
     assert_eq!(stream.peer_addr().unwrap(), addr);
     let taken = start.elapsed();
@@ -110,7 +81,7 @@ fn an_earlier_address_may_still_win() {
     let slow = Silence::new();
     let silent = Silence::new();
     let first = slow.addr;
-    let listening = slow._sockets[0].try_clone().unwrap();
+    let listening = slow.listener();
     let helper = gort::go(move || {
         gort::sleep(400 * MS);
         let listener = TcpListener::from(listening);
@@ -160,11 +131,11 @@ fn losers_are_closed() {
     unsafe {
         gort::run(|| {
             drop(net_cases::pair());
-            let silence = Silence::new();
+            let (silence, nobody) = (Silence::new(), Nobody::new());
             let (listener, addr) = listener();
             let before = descriptors::open();
             for _ in 0..3 {
-                drop(TcpStream::connect(&[silence.addr, nobody(), addr][..]).unwrap());
+                drop(TcpStream::connect(&[silence.addr, nobody.addr, addr][..]).unwrap());
                 drop(listener.accept().unwrap());
             }
             assert_eq!(descriptors::open(), before);

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use gort::net::{TcpListener, TcpStream};
 
 pub(crate) mod descriptors;
+pub(crate) mod quiet;
 
 /// A listener of its own, and where it is.
 pub(crate) fn listener() -> (TcpListener, SocketAddr) {
