@@ -139,13 +139,14 @@ fn a_hundred_goroutines_each_have_a_program() {
 }
 
 #[gort::test(unsafe(migrate), maxprocs = 1)]
-fn others_go_on_while_many_wait() {
+fn others_go_on_and_no_threads_wait() {
     const CHILDREN: usize = 40;
     let children: Vec<_> = (0..CHILDREN)
         .map(|_| gort::go(|| Command::new("sleep").arg("0.5").stdout(Stdio::piped()).output().unwrap()))
         .collect();
     let ticks = (0..100).take_while(|_| {
         gort::sleep(Duration::from_millis(1));
+        assert!(gort::runtime::stats().blocked < CHILDREN, "each has a thread");
         children.iter().any(|child| !child.is_finished())
     });
     assert!(ticks.count() > 20, "somebody held the processor");
