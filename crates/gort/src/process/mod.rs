@@ -1,7 +1,8 @@
 //! Other programs, without blocking other goroutines: `std::process` with the same names and signatures.
 //!
-//! Starting a program, waiting for its end and its pipes [announce](crate::blocking) what blocks the thread.
-//! `std::process` itself may be used on goroutines too, as any blocking call; this costs less.
+//! Starting a program is [announced](crate::blocking), as it blocks the thread for a moment. Waiting for its end and for its
+//! pipes parks the goroutine; no thread waits. `std::process` itself may be used on goroutines too, as any blocking call;
+//! this costs less. On plain OS threads everything just blocks the thread.
 //!
 //! ```
 //! use gort::process::Command;
@@ -54,15 +55,21 @@ pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
 ///     Ok(())
 /// }
 /// ```
-pub struct Command(std::process::Command);
+pub struct Command {
+    command: std::process::Command,
+    /// What the program is to have as its standard input, output and error was said; what was not said is up to how it is
+    /// run. Not known: it was said to std.
+    said: Option<[bool; 3]>,
+}
 
 /// Methods that add to the command.
 macro_rules! builders {
-    ($($(#[$doc:meta])+ $name:ident($($argument:ident: $kind:ty),*);)*) => {
+    ($($(#[$doc:meta])+ $name:ident($($argument:ident: $kind:ty),*) $(says $stream:literal)?;)*) => {
         impl Command {
             $($(#[$doc])+
             pub fn $name(&mut self, $($argument: $kind),*) -> &mut Command {
-                self.0.$name($($argument),*);
+                self.command.$name($($argument),*);
+                $(self.say($stream);)?
                 self
             })*
         }
@@ -85,11 +92,11 @@ builders! {
     /// Where it is started.
     current_dir(dir: impl AsRef<Path>);
     /// Its standard input. Inherited by default; nothing for [`output`](Command::output).
-    stdin(stdin: impl Into<Stdio>);
+    stdin(stdin: impl Into<Stdio>) says 0;
     /// Its standard output. Inherited by default; a pipe for [`output`](Command::output).
-    stdout(stdout: impl Into<Stdio>);
+    stdout(stdout: impl Into<Stdio>) says 1;
     /// Its standard error. Inherited by default; a pipe for [`output`](Command::output).
-    stderr(stderr: impl Into<Stdio>);
+    stderr(stderr: impl Into<Stdio>) says 2;
     /// The user that it runs as.
     uid(id: u32);
     /// The group that it runs as.
@@ -103,7 +110,7 @@ builders! {
 impl Command {
     /// The program, by path or by a name that is looked for in `PATH`.
     pub fn new(program: impl AsRef<OsStr>) -> Command {
-        Command(std::process::Command::new(program))
+        Command { command: std::process::Command::new(program), said: Some([false; 3]) }
     }
 
     /// Starts the program. The call is [announced](crate::blocking).
@@ -111,7 +118,7 @@ impl Command {
     /// # Errors
     /// As std's: there is no such program, it may not be run, the system has no more processes.
     pub fn spawn(&mut self) -> io::Result<Child> {
-        blocking(|| self.0.spawn()).map(Child::from)
+        blocking(|| self.command.spawn()).map(Child::from)
     }
 
     /// Runs the program to its end, and returns how it ended and what it wrote. Parks meanwhile.
@@ -121,7 +128,11 @@ impl Command {
     /// # Errors
     /// As [`spawn`](Command::spawn) and [`Child::wait_with_output`].
     pub fn output(&mut self) -> io::Result<Output> {
-        blocking(|| self.0.output())
+        let Some(said) = self.said else { return blocking(|| self.command.output()) };
+        self.set_unsaid(said, Stdio::piped);
+        let child = self.spawn();
+        self.set_unsaid(said, Stdio::inherit);
+        child?.wait_with_output()
     }
 
     /// Runs the program to its end, and returns how it ended. Parks meanwhile.
@@ -135,7 +146,7 @@ impl Command {
     /// Becomes the program, in this process: returns only if that fails.
     #[must_use = "it returns only if it has failed, with the reason"]
     pub fn exec(&mut self) -> io::Error {
-        self.0.exec()
+        self.command.exec()
     }
 
     /// Has `f` called in the new process before it becomes the program.
@@ -148,45 +159,65 @@ impl Command {
         F: FnMut() -> io::Result<()> + Send + Sync + 'static,
     {
         // SAFETY: passed on.
-        unsafe { self.0.pre_exec(f) };
+        unsafe { self.command.pre_exec(f) };
         self
     }
 
     /// The program.
     pub fn get_program(&self) -> &OsStr {
-        self.0.get_program()
+        self.command.get_program()
     }
 
     /// The arguments.
     pub fn get_args(&self) -> CommandArgs<'_> {
-        self.0.get_args()
+        self.command.get_args()
     }
 
     /// The variables that were set, and with `None` those that were removed.
     pub fn get_envs(&self) -> CommandEnvs<'_> {
-        self.0.get_envs()
+        self.command.get_envs()
     }
 
     /// Where it is started, if that was set.
     pub fn get_current_dir(&self) -> Option<&Path> {
-        self.0.get_current_dir()
+        self.command.get_current_dir()
+    }
+}
+
+impl Command {
+    fn say(&mut self, stream: usize) {
+        if let Some(said) = &mut self.said {
+            said[stream] = true;
+        }
+    }
+
+    fn set_unsaid(&mut self, [stdin, stdout, stderr]: [bool; 3], to: fn() -> Stdio) {
+        if !stdin {
+            self.command.stdin(to());
+        }
+        if !stdout {
+            self.command.stdout(to());
+        }
+        if !stderr {
+            self.command.stderr(to());
+        }
     }
 }
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.command.fmt(f)
     }
 }
 
 impl From<std::process::Command> for Command {
     fn from(command: std::process::Command) -> Command {
-        Command(command)
+        Command { command, said: None }
     }
 }
 
 impl From<Command> for std::process::Command {
     fn from(command: Command) -> std::process::Command {
-        command.0
+        command.command
     }
 }
