@@ -2,13 +2,20 @@
 //!
 //! The first argument names the ending; more arguments are the ending's own. What a test waits for goes to stdout.
 
+mod blockers;
 mod deadlocks;
 mod ends;
+mod fire;
+mod hogs;
+mod interrupted;
 mod limits;
 mod live;
+mod midst;
 mod misuse;
 mod network;
 mod overflows;
+mod signals;
+mod tools;
 
 use std::process::{ExitCode, Termination};
 
@@ -16,8 +23,21 @@ type Ending = (&'static str, fn() -> ExitCode);
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
-    let rooms =
-        [deadlocks::ALL, ends::ALL, limits::ALL, live::ALL, misuse::ALL, network::ALL, overflows::ALL];
+    let rooms = [
+        blockers::ALL,
+        deadlocks::ALL,
+        ends::ALL,
+        fire::ALL,
+        hogs::ALL,
+        interrupted::ALL,
+        limits::ALL,
+        live::ALL,
+        midst::ALL,
+        misuse::ALL,
+        network::ALL,
+        overflows::ALL,
+        signals::ALL,
+    ];
     match rooms.concat().iter().find(|(known, _)| *known == name) {
         Some((_, ending)) => ending(),
         None => panic!("no ending is called {name:?}"),
