@@ -22,7 +22,15 @@ pub(crate) struct Ended {
 pub(crate) fn ending(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ending"));
     command.args(arguments);
-    for name in ["GOMAXPROCS", "GORT_PANIC", "GORT_STACK", "GORT_GUARD", "GORT_TRACEBACK", "RUST_BACKTRACE"] {
+    for name in [
+        "GOMAXPROCS",
+        "GORT_PANIC",
+        "GORT_STACK",
+        "GORT_GUARD",
+        "GORT_TRACEBACK",
+        "GORT_DEBUG",
+        "RUST_BACKTRACE",
+    ] {
         command.env_remove(name);
     }
     command
@@ -117,3 +125,28 @@ impl std::fmt::Display for Ended {
 pub(crate) fn end(arguments: &[&str]) -> Ended {
     run(&mut ending(arguments))
 }
+
+/// Runs `ending` with this argument on 1, 2 and 4 processors: each time it says `ok`, and nothing else, and exits with 0.
+#[track_caller]
+pub(crate) fn ok(name: &str) {
+    ok_on(&["1", "2", "4"], name);
+}
+
+/// As [`ok`], on these numbers of processors.
+#[track_caller]
+pub(crate) fn ok_on(procs: &[&str], name: &str) {
+    for procs in procs {
+        let ended = run(ending(&[name]).env("GOMAXPROCS", procs));
+        ended.status(0).said(&["ok"]);
+        assert_eq!(ended.stderr, "");
+    }
+}
+
+/// Tests that do nothing but that.
+macro_rules! ok {
+    ($($(#[$meta:meta])* $test:ident $name:literal)*) => {
+        $($(#[$meta])* #[test] fn $test() { crate::child::ok($name); })*
+    };
+}
+
+pub(crate) use ok;

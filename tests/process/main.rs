@@ -1,12 +1,18 @@
 //! What ends a process, and what must not, seen from outside: each test runs a program (`ending`) and looks at what it
 //! prints and how it ends.
 
+mod blockers;
 mod child;
 mod deadlocks;
 mod ends;
+mod fire;
+mod hogs;
+mod interrupted;
 mod limits;
 mod live;
+mod midst;
 mod misuse;
 mod network;
 mod overflows;
 mod signals;
+mod urgent;

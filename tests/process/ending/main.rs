@@ -2,14 +2,21 @@
 //!
 //! The first argument names the ending; more arguments are the ending's own. What a test waits for goes to stdout.
 
+mod blockers;
 mod deadlocks;
 mod ends;
+mod fire;
+mod hogs;
+mod interrupted;
 mod limits;
 mod live;
+mod midst;
 mod misuse;
 mod network;
 mod overflows;
 mod signals;
+mod tools;
+mod urgent;
 
 use std::process::{ExitCode, Termination};
 
@@ -18,14 +25,20 @@ type Ending = (&'static str, fn() -> ExitCode);
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
     let rooms = [
+        blockers::ALL,
         deadlocks::ALL,
         ends::ALL,
+        fire::ALL,
+        hogs::ALL,
+        interrupted::ALL,
         limits::ALL,
         live::ALL,
+        midst::ALL,
         misuse::ALL,
         network::ALL,
         overflows::ALL,
         signals::ALL,
+        urgent::ALL,
     ];
     match rooms.concat().iter().find(|(known, _)| *known == name) {
         Some((_, ending)) => ending(),

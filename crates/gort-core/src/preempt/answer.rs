@@ -60,8 +60,12 @@ fn remember(theirs: libc::sigaction) {
 /// Called by the kernel, or by a handler that passes on what the kernel gave it.
 unsafe extern "C" fn on_urgent(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(m) = M::current().filter(|m| m.asked.swap(false, Ordering::Relaxed)) else {
-        // SAFETY: passed on as it came.
-        return unsafe { pass_on(signal, info, context) };
+        // SAFETY: the kernel's record, which comes with SA_SIGINFO, also by way of a handler that passes it on.
+        if unsafe { mark(info) } {
+            // SAFETY: passed on as it came.
+            unsafe { pass_on(signal, info, context) };
+        }
+        return;
     };
     if m.door.is_outside()
         && let Some(g) = m.curg()
@@ -72,6 +76,20 @@ unsafe extern "C" fn on_urgent(signal: libc::c_int, info: *mut libc::siginfo_t, 
         the_runtime().freeze(m, g);
         m.door.leave();
     }
+}
+
+/// Marks the kernel's record of a signal; false if it is marked already. A handler that was installed over ours may well pass
+/// on to ours what it gets, and it gets it from ours, once ours is in front again: without this they would call each other
+/// until the stack ends. The mark is in the part of the record that the kernel fills with zeros.
+///
+/// # Safety
+/// The pointer is null or what the kernel gave to a handler.
+unsafe fn mark(info: *mut libc::siginfo_t) -> bool {
+    const LAST_WORD: usize = size_of::<libc::siginfo_t>() / size_of::<u64>() - 1;
+    const MARK: u64 = 0x676f_7274_5552_4721;
+    // SAFETY: the record is on the handler's stack, and this thread's alone.
+    let Some(last) = (unsafe { info.cast::<[u64; LAST_WORD + 1]>().as_mut() }) else { return false };
+    std::mem::replace(&mut last[LAST_WORD], MARK) != MARK
 }
 
 /// # Safety

@@ -86,8 +86,10 @@ impl Runtime {
             return false;
         }
         g.status.transition_to_yielded();
+        // Once in line it may be let go on without a processor, which is a call again.
+        m.set_call(Call::None);
         self.stand_in_line(m);
-        self.call_is_over(m);
+        self.one_call_less();
         // A processor may have become idle before its machine could see us.
         self.wake_p();
         true
@@ -106,7 +108,7 @@ impl Runtime {
         match m.take_next_p() {
             Some(p) => m.acquire_p(p),
             // The monitor lets us go on without one, and has counted us.
-            None => m.set_call(Call::Found),
+            None => debug_assert_eq!(m.call(), Call::Found),
         }
     }
 
@@ -151,6 +153,9 @@ impl Runtime {
             self.publish_global(&shared);
             m?
         };
+        // Before it is woken, and not by itself: it may take long to wake, and whoever looks after such machines must not
+        // take it for one that has a processor again. (Who takes a frozen machine out of the line may write this.)
+        m.set_call(Call::Found);
         m.note.wake();
         Some(m)
     }

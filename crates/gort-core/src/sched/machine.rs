@@ -91,6 +91,11 @@ impl Runtime {
     /// The goroutine on `m`, which had lost its processor, does not block the thread any more.
     pub(crate) fn call_is_over(&self, m: &'static M) {
         m.set_call(Call::None);
+        self.one_call_less();
+    }
+
+    /// As [`call_is_over`](Self::call_is_over), for a machine that does not say itself any more that it is in one.
+    pub(crate) fn one_call_less(&self) {
         // SeqCst: pairs with the deadlock detector's reading.
         self.in_blocking.fetch_sub(1, Ordering::SeqCst);
     }

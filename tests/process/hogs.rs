@@ -1,0 +1,52 @@
+//! Goroutines that compute without end: nobody else notices, whatever they are in the middle of.
+
+use crate::child::{ending, ok, ok_on, run};
+
+ok! {
+    a_ticker_ticks_beside_hogs "hog-ticker"
+    channels_work_beside_hogs "hog-ping-pong"
+    goroutines_start_beside_hogs "hog-spawn"
+    timer_functions_run_beside_hogs "hog-after-func"
+    who_yields_to_hogs_comes_back "hog-gosched"
+    a_select_times_out_beside_hogs "hog-select"
+    gomaxprocs_changes_beside_hogs "hog-gomaxprocs"
+    a_dump_shows_where_a_hog_was_stopped "hog-dump"
+    main_returns_beside_hogs "hog-main-returns"
+    hogs_are_no_deadlock "hog-no-deadlock"
+    hogs_share_alike "hog-fair"
+    two_hundred_hogs "hog-storm"
+    threads_and_hogs "hog-outside"
+}
+
+#[test]
+fn a_hog_in_nobodys_way_is_left_alone() {
+    ok_on(&["2"], "hog-quiet");
+}
+
+#[test]
+fn main_panics_beside_hogs() {
+    for procs in ["1", "2", "4"] {
+        let ended = run(ending(&["hog-main-panics"]).env("GOMAXPROCS", procs));
+        ended.status(101).complained("on purpose");
+    }
+}
+
+#[test]
+fn a_deadlock_after_hogs_is_told() {
+    for procs in ["1", "2", "4"] {
+        let ended = run(ending(&["hog-then-deadlock"]).env("GOMAXPROCS", procs));
+        ended.status(2).said(&["hogs have ended"]);
+        ended.complained("fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [");
+    }
+}
+
+#[test]
+fn preemption_can_be_switched_off() {
+    for (what, says) in [("nothing", "nobody else ran"), ("checkpoints", "others ran")] {
+        let mut command = ending(&["hog-switched-off", what]);
+        let ended = run(command.env("GOMAXPROCS", "1").env("GORT_DEBUG", "asyncpreemptoff=1"));
+        ended.status(0).said(&[says]);
+    }
+    let ended = run(ending(&["hog-switched-off", "checkpoints"]).env("GOMAXPROCS", "1"));
+    ended.status(0).said(&["others ran"]);
+}
