@@ -128,11 +128,11 @@ pub(crate) fn end(arguments: &[&str]) -> Ended {
 
 /// Runs `ending` with this argument on 1, 2 and 4 processors: each time it says `ok`, and nothing else, and exits with 0.
 #[track_caller]
-pub(crate) fn ok(name: &str) {
+pub(crate) fn ends_ok(name: &str) {
     ok_on(&["1", "2", "4"], name);
 }
 
-/// As [`ok`], on these numbers of processors.
+/// As [`ends_ok`], on these numbers of processors.
 #[track_caller]
 pub(crate) fn ok_on(procs: &[&str], name: &str) {
     for procs in procs {
@@ -145,7 +145,7 @@ pub(crate) fn ok_on(procs: &[&str], name: &str) {
 /// Tests that do nothing but that.
 macro_rules! ok {
     ($($(#[$meta:meta])* $test:ident $name:literal)*) => {
-        $($(#[$meta])* #[test] fn $test() { crate::child::ok($name); })*
+        $($(#[$meta])* #[test] fn $test() { crate::child::ends_ok($name); })*
     };
 }
 

@@ -95,7 +95,9 @@ impl Drop for Own {
         // SAFETY: closes what `new` has made.
         unsafe {
             libc::close(self.epoll);
-            self.sockets.map(|socket| libc::close(socket));
+            for socket in self.sockets {
+                libc::close(socket);
+            }
         }
     }
 }

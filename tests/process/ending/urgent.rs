@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::say;
+use super::{ignore, say};
 use super::tools::{Hogs, MS, bounded, procs, wait_for_preemptions, wait_until};
 
 pub(crate) const ALL: &[super::Ending] = &[
@@ -79,10 +79,10 @@ fn served_beside_hogs() {
         wait_for_preemptions(20);
         // SAFETY: sends a signal that has a handler: to the process, to the calling thread, to another.
         unsafe {
-            send_until_heard(|| drop(libc::kill(libc::getpid(), libc::SIGURG)));
-            send_until_heard(|| drop(libc::raise(libc::SIGURG)));
+            send_until_heard(|| ignore(libc::kill(libc::getpid(), libc::SIGURG)));
+            send_until_heard(|| ignore(libc::raise(libc::SIGURG)));
             send_until_heard(|| {
-                drop(libc::syscall(libc::SYS_tgkill, libc::getpid(), main_tid, libc::SIGURG))
+                ignore(libc::syscall(libc::SYS_tgkill, libc::getpid(), main_tid, libc::SIGURG))
             });
         }
         // From one hog to another's thread: aimed at one that computes or is stopped.
@@ -100,7 +100,7 @@ fn served_beside_hogs() {
         let tid = rx.recv().unwrap();
         // SAFETY: as above; the thread is there until `stop`.
         send_until_heard(|| unsafe {
-            drop(libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, libc::SIGURG))
+            ignore(libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, libc::SIGURG))
         });
         stop.store(true, Ordering::Relaxed);
         target.join().unwrap();
