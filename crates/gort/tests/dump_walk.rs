@@ -95,7 +95,7 @@ fn park(yielder: &Y) {
 /// The names, without crate and module, and lines of a trace's calls; `?` where there is none.
 fn named(trace: &Trace) -> Vec<(String, u32)> {
     let walker = Walker::new();
-    let mut symbols = Symbols::new();
+    let mut symbols = Symbols::of(walker.modules());
     let mut calls = Vec::new();
     for pc in trace.pcs() {
         for call in &symbols.resolve(pc, walker.modules()).calls {
