@@ -203,8 +203,9 @@ fn loom_a_deadline_that_is_cleared_ends_nothing() {
         let world = World::new();
         tell(world.record.set_deadline(Direction::Read, Some(PASSED)));
         let waiter = start(&world, |world| {
+            let own = 0;
             loop {
-                match world.wait(Moment::NEVER) {
+                match world.wait(&own, Moment::NEVER) {
                     Ok(token::DEADLINE) => {}
                     end => return end,
                 }
