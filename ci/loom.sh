@@ -3,8 +3,8 @@
 #
 #   ci/loom.sh [small|large]    small: two preemptions at most, a minute or two; large: three, as long as it takes
 #
-# LOOM_MAX_PREEMPTIONS and the other variables of loom overrule the size. A check is a unit test of gort-core that is
-# named `loom_..` and compiled under `--cfg loom`.
+# LOOM_MAX_PREEMPTIONS and the other variables of loom overrule the size. A check is a unit test of gort-core or
+# gort that is named `loom_..` and compiled under `--cfg loom`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,7 +21,7 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom"
 
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
-cargo test -p gort-core --lib --release loom_ -- --show-output 2>&1 | tee "$log"
+cargo test -p gort-core -p gort --lib --release loom_ -- --show-output 2>&1 | tee "$log"
 checks="$(awk '/^test result: ok/ { passed += $4 } END { print passed + 0 }' "$log")"
 if [[ "$checks" -eq 0 ]]; then
     echo "loom: no check has run" >&2

@@ -1,7 +1,8 @@
 //! Waiting for many, doing once, sharing (sync/waitgroup_test.go, once_test.go, oncefunc_test.go, pool_test.go,
 //! map_test.go).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -150,6 +151,59 @@ fn lazy_values() {
         });
         gort::scope(|s| (0..20).for_each(|_| drop(s.go(|| assert_eq!(*lazy, 41)))));
         assert_eq!(calls.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// TestOnceFuncPanic: the computation that panics does so for everybody, with the same words, and is not tried again.
+#[gort::test(unsafe(migrate))]
+fn a_lazy_value_that_panics() {
+    on_procs(|_| {
+        let calls = AtomicUsize::new(0);
+        let lazy = LazyLock::new(|| -> usize {
+            gort::gosched();
+            calls.fetch_add(1, Ordering::Relaxed);
+            resume_unwind(Box::new("no value"))
+        });
+        gort::scope(|s| {
+            for _ in 0..10 {
+                s.go(|| {
+                    for _ in 0..2 {
+                        let payload = catch_unwind(AssertUnwindSafe(|| *lazy)).unwrap_err();
+                        assert_eq!(payload.downcast_ref(), Some(&"no value"));
+                    }
+                });
+            }
+        });
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// TestOnceXGC: what the computation owns is dropped when it has been used, not when the value is.
+#[gort::test(unsafe(migrate))]
+fn a_lazy_value_keeps_no_function() {
+    alone(2, || {
+        let owned = Arc::new(5);
+        let weak = Arc::downgrade(&owned);
+        let lazy = LazyLock::new(move || *owned + 1);
+        assert!(weak.upgrade().is_some());
+        assert_eq!(*lazy, 6);
+        assert!(weak.upgrade().is_none());
+        assert_eq!(*lazy, 6);
+    });
+}
+
+/// TestPool, TestPoolNew: what was put in comes out, once; else one is made.
+#[gort::test(unsafe(migrate))]
+fn a_pool_gives_back_or_makes() {
+    alone(1, || {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let pool = Pool::new(move || 1 + count.fetch_add(1, Ordering::Relaxed));
+        assert_eq!((pool.get(), pool.get()), (1, 2));
+        (100..110).for_each(|value| pool.put(value));
+        let out: BTreeSet<_> = (0..10).map(|_| pool.get()).collect();
+        assert_eq!(out, (100..110).collect());
+        assert_eq!((pool.get(), made.load(Ordering::Relaxed)), (3, 3));
     });
 }
 

@@ -6,8 +6,10 @@
 //! ```text
 //!   chan           runtime/chan_test.go, what is said of one channel
 //!   select         runtime/chan_test.go, what is said of select
+//!   dynamic        reflect/all_test.go: select over lists of cases
 //!   programs       test/chan: small programs that use channels as Go's authors do
 //!   powser         test/chan/powser1.go: power series as networks of goroutines
+//!   goroutines     runtime/crash_test.go, stack_test.go: how goroutines begin and end
 //!   proc           runtime/proc_test.go: processors, queues, fairness
 //!   threads        runtime/proc_test.go: goroutines tied to their thread
 //!   locks          sync: Mutex, RWMutex, handing over of semaphores
@@ -24,6 +26,8 @@
 mod chan;
 mod clock;
 mod cond;
+mod dynamic;
+mod goroutines;
 mod groups;
 mod locks;
 mod powser;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gort::channel::{Receiver, RecvError, Select, SendError, Sender};
 
-use crate::support::{Chan, alone, on_procs, settle};
+use crate::support::{Chan, alone, on_procs, resident, settle};
 
 /// doubleselect.go: a select that sends to one of four chooses one, never two.
 #[gort::test(unsafe(migrate))]
@@ -168,10 +168,6 @@ fn operands_are_evaluated_once_and_in_order() {
 /// select2.go: a select that waits leaves nothing behind, however often.
 #[gort::test(unsafe(migrate))]
 fn selects_do_not_pile_up() {
-    fn resident() -> usize {
-        let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-        status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-    }
     alone(2, || {
         let (c, never, end) = (Chan::new(0), Chan::<()>::new(0), Chan::<()>::new(0));
         gort::scope(|s| {

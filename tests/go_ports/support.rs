@@ -148,6 +148,12 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
+/// Memory of this process that is in use, in bytes.
+pub(crate) fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
 /// Random numbers (splitmix64). `GO_PORTS_SEED` replays a run; the seed is printed if the test fails.
 pub(crate) struct Chance {
     seed: u64,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use gort::channel::RecvTimeoutError;
 use gort::runtime;
 use gort::time::{self, Ticker, Timer};
 
@@ -286,5 +287,43 @@ fn dropped_timers_are_gone() {
         }
         let timers = runtime::stats().timers;
         assert!(timers <= before + 100, "{timers} timers, {before} before");
+    });
+}
+
+/// TestAfterStop: a timer that was stopped says nothing, and the call of one that was stopped does not come.
+#[gort::test(unsafe(migrate))]
+fn stopped_in_time() {
+    on_procs(|_| {
+        let called = Arc::new(AtomicBool::new(false));
+        let calls = Arc::clone(&called);
+        let call = time::after_func(HOUR, move || calls.store(true, Ordering::Relaxed));
+        let timer = Timer::new(HOUR);
+        assert!(call.stop() && timer.stop());
+        assert!(!call.stop() && !timer.stop(), "once is enough");
+        // The same for those that are nearly due: whoever stops in time says so, and then nothing comes.
+        for i in 0..50 {
+            let timer = Timer::new(Duration::from_micros(20 * i));
+            gort::sleep(Duration::from_micros(400));
+            let in_time = timer.stop();
+            assert!(timer.c().try_recv().is_err(), "stop says {in_time}");
+        }
+        settle();
+        assert!(!called.load(Ordering::Relaxed));
+    });
+}
+
+/// TestTick, TestNewTickerLtZeroDuration: there is no period of nothing.
+#[gort::test(unsafe(migrate))]
+fn a_period_of_nothing() {
+    alone(2, || {
+        assert_eq!(time::tick(Duration::ZERO).recv_timeout(MS), Err(RecvTimeoutError::Timeout));
+        assert!(time::tick(MS).recv().is_ok());
+        let words = |call: fn()| {
+            let text = std::panic::catch_unwind(call).unwrap_err();
+            *text.downcast_ref::<&str>().unwrap()
+        };
+        assert_eq!(words(|| drop(Ticker::new(Duration::ZERO))), "non-positive interval for NewTicker");
+        let reset = || Ticker::new(HOUR).reset(Duration::ZERO);
+        assert_eq!(words(reset), "non-positive interval for Ticker.Reset");
     });
 }

@@ -1,6 +1,8 @@
 //! Too few threads, too little address space, and settings in the environment, sensible ones and others.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::{io, mem};
 
 use crate::child::{Ended, ending, run};
 
@@ -75,6 +77,31 @@ fn gomaxprocs_is_read_from_the_environment() {
         let (procs, cpus) = procs(nonsense);
         assert!((1..=cpus).contains(&procs), "{nonsense:?}: {procs} of {cpus}");
     }
+}
+
+/// Go's TestCgroupGOMAXPROCSSchedAffinity: CPUs that the process may not use do not count.
+#[test]
+fn gomaxprocs_is_at_most_the_cpus_that_may_be_used() {
+    let mut command = ending(&["procs"]);
+    command.env_remove("GOMAXPROCS");
+    // SAFETY: sched_getaffinity and sched_setaffinity are system calls that touch nothing but the set, which is on the
+    // child's stack.
+    unsafe {
+        command.pre_exec(|| {
+            let mut mine: libc::cpu_set_t = mem::zeroed();
+            libc::sched_getaffinity(0, size_of_val(&mine), &mut mine);
+            let Some(first) = (0..libc::CPU_SETSIZE as usize).find(|&cpu| libc::CPU_ISSET(cpu, &mine)) else {
+                return Err(io::ErrorKind::Other.into());
+            };
+            let mut one: libc::cpu_set_t = mem::zeroed();
+            libc::CPU_SET(first, &mut one);
+            match libc::sched_setaffinity(0, size_of_val(&one), &one) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        });
+    }
+    run(&mut command).status(0).said(&["1 of 1"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! This crate is the engine room of the `gort` crate and makes no promise of stability of its own.
 
 pub mod alarm;
+pub mod atomic;
 pub mod blocking;
 pub mod claim;
 mod cpus;
@@ -38,3 +39,10 @@ mod trim;
 pub use cpus::num_cpu;
 
 pub use ids::NO_RUNTIME;
+
+/// For the models of the crates above.
+#[cfg(loom)]
+pub mod model {
+    pub use crate::sys::futex::time_passes;
+    pub use crate::sys::model::{check, check_deep, check_large};
+}

@@ -11,9 +11,9 @@
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 
+use crate::atomic::{AtomicBool, Ordering};
 #[cfg(not(loom))]
 use crate::sys::atomic::spin_hint;
-use crate::sys::atomic::{AtomicBool, Ordering};
 use crate::sys::door;
 #[cfg(loom)]
 use crate::sys::waiters::Waiters;
@@ -26,13 +26,24 @@ impl RawSpin {
     /// An unlocked lock.
     #[cfg(not(loom))]
     pub const fn new() -> RawSpin {
-        RawSpin(AtomicBool::new(false))
+        RawSpin::in_constant()
     }
 
     /// An unlocked lock.
     #[cfg(loom)]
     pub fn new() -> RawSpin {
-        RawSpin(AtomicBool::new(false), Waiters::new())
+        let lock = RawSpin::in_constant();
+        lock.0.make();
+        lock
+    }
+
+    /// As `new`, for constants, too: in a model the word is made at first use.
+    const fn in_constant() -> RawSpin {
+        RawSpin(
+            AtomicBool::new(false),
+            #[cfg(loom)]
+            Waiters::new(),
+        )
     }
 
     /// Takes the lock.
@@ -142,13 +153,18 @@ impl<T> Spin<T> {
     /// An unlocked lock around `data`.
     #[cfg(not(loom))]
     pub const fn new(data: T) -> Spin<T> {
-        Spin { raw: RawSpin::new(), data: UnsafeCell::new(data) }
+        Spin::in_constant(data)
     }
 
     /// An unlocked lock around `data`.
     #[cfg(loom)]
     pub fn new(data: T) -> Spin<T> {
         Spin { raw: RawSpin::new(), data: UnsafeCell::new(data) }
+    }
+
+    /// As `new`, for what is made in constants, in models as well (see [`atomic`](crate::atomic)).
+    pub const fn in_constant(data: T) -> Spin<T> {
+        Spin { raw: RawSpin::in_constant(), data: UnsafeCell::new(data) }
     }
 
     /// Takes the lock until the guard is dropped.

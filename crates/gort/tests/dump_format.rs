@@ -5,12 +5,12 @@
 #[allow(dead_code, unused_imports)]
 #[path = "../src/dump/mod.rs"]
 mod dump;
+mod heap_stack;
 
 use std::hint::black_box;
 use std::panic::Location;
 use std::time::Duration;
 
-use corosensei::stack::{Stack as _, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use gort_core::deadlock::Deadlock;
 use gort_core::ids::WaitReason;
@@ -20,21 +20,9 @@ use dump::fatal::Fatal;
 use dump::format::{Options, Traceback};
 use dump::unwind::{LiveStack, StackWords as _, capture};
 use dump::{Dump, Stack};
+use heap_stack::HeapStack;
 
 type Y = Yielder<(), Context>;
-
-struct HeapStack(Box<[u128]>);
-
-// SAFETY: both ends are of one allocation, whose place does not change when the box moves, and are aligned.
-unsafe impl corosensei::stack::Stack for HeapStack {
-    fn base(&self) -> StackPointer {
-        StackPointer::new(self.0.as_ptr_range().end as usize).unwrap()
-    }
-
-    fn limit(&self) -> StackPointer {
-        StackPointer::new(self.0.as_ptr_range().start as usize).unwrap()
-    }
-}
 
 /// A coroutine that is parked, and the snapshot that a runtime would give of it.
 struct Parked {
@@ -50,8 +38,8 @@ impl Drop for Parked {
 
 impl Parked {
     fn new(id: u64, body: fn(&Y)) -> Parked {
-        let stack = HeapStack(vec![0; 1 << 15].into());
-        let top = stack.base().get();
+        let stack = HeapStack::new();
+        let top = stack.top();
         let mut coroutine = Coroutine::with_stack(stack, move |yielder: &Y, ()| body(yielder));
         let CoroutineResult::Yield(context) = coroutine.resume(()) else { panic!("the body did not park") };
         let mut snapshot = waiting(id, Some(context));
@@ -295,8 +283,8 @@ fn dumps_itself(top: usize) -> String {
 
 #[test]
 fn a_goroutine_can_dump_its_own_stack() {
-    let stack = HeapStack(vec![0; 1 << 15].into());
-    let top = stack.base().get();
+    let stack = HeapStack::new();
+    let top = stack.top();
     let mut coroutine = Coroutine::with_stack(stack, move |_: &Yielder<(), ()>, ()| dumps_itself(top));
     let CoroutineResult::Return(text) = coroutine.resume(()) else { panic!("nothing parks here") };
     assert!(text.starts_with("goroutine 8 [running]:\n"), "{text}");

@@ -8,6 +8,7 @@
 #[allow(dead_code, unused_imports)]
 #[path = "../src/dump/mod.rs"]
 mod dump;
+mod heap_stack;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -15,42 +16,14 @@ use std::hint::black_box;
 use std::ops::Range;
 use std::rc::Rc;
 
-use corosensei::stack::{Stack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use gort_core::snapshot::Context;
 
 use dump::symbol::Symbols;
 use dump::unwind::{CopiedStack, LiveStack, Pc, StackWords, Trace, Walker, capture};
+use heap_stack::HeapStack;
 
 type Y = Yielder<(), Context>;
-
-/// A stack on the heap.
-struct HeapStack(Box<[Chunk]>);
-
-#[derive(Clone)]
-#[repr(align(16))]
-struct Chunk(#[allow(dead_code)] [u8; 16]);
-
-impl HeapStack {
-    fn new() -> HeapStack {
-        HeapStack(vec![Chunk([0; 16]); 1 << 16].into())
-    }
-
-    fn top(&self) -> usize {
-        self.base().get()
-    }
-}
-
-// SAFETY: both ends are of one allocation, which moves with its box only by address of the box, and are aligned.
-unsafe impl Stack for HeapStack {
-    fn base(&self) -> StackPointer {
-        StackPointer::new(self.0.as_ptr_range().end as usize).unwrap()
-    }
-
-    fn limit(&self) -> StackPointer {
-        StackPointer::new(self.0.as_ptr_range().start as usize).unwrap()
-    }
-}
 
 /// A coroutine that stands still in `park`.
 struct Parked {
@@ -95,7 +68,7 @@ fn park(yielder: &Y) {
 /// The names, without crate and module, and lines of a trace's calls; `?` where there is none.
 fn named(trace: &Trace) -> Vec<(String, u32)> {
     let walker = Walker::new();
-    let mut symbols = Symbols::new();
+    let mut symbols = Symbols::of(walker.modules());
     let mut calls = Vec::new();
     for pc in trace.pcs() {
         for call in &symbols.resolve(pc, walker.modules()).calls {

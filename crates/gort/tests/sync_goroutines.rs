@@ -4,31 +4,7 @@ mod sync_cases;
 
 /// How this variant starts a task, waits, and lets others run.
 mod env {
-    use std::time::Duration;
-
-    pub(crate) struct Task<T>(gort::JoinHandle<T>);
-
-    pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Task<T> {
-        Task(gort::go(f))
-    }
-
-    impl<T> Task<T> {
-        pub(crate) fn join(self) -> std::thread::Result<T> {
-            self.0.join()
-        }
-
-        pub(crate) fn is_finished(&self) -> bool {
-            self.0.is_finished()
-        }
-    }
-
-    pub(crate) fn sleep(d: Duration) {
-        gort::sleep(d);
-    }
-
-    pub(crate) fn yield_now() {
-        gort::gosched();
-    }
+    pub(crate) use gort::{JoinHandle as Task, go as spawn, gosched as yield_now, sleep};
 }
 
 macro_rules! tests {

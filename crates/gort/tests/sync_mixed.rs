@@ -5,7 +5,8 @@ mod sync_cases;
 /// How this variant starts a task, waits, and lets others run.
 mod env {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
+
+    pub(crate) use gort::{gosched as yield_now, sleep};
 
     pub(crate) enum Task<T> {
         Goroutine(gort::JoinHandle<T>),
@@ -34,14 +35,6 @@ mod env {
                 Task::Thread(handle) => handle.is_finished(),
             }
         }
-    }
-
-    pub(crate) fn sleep(d: Duration) {
-        gort::sleep(d);
-    }
-
-    pub(crate) fn yield_now() {
-        gort::gosched();
     }
 }
 

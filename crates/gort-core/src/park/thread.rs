@@ -8,10 +8,11 @@
 //! Parkers are pooled and never freed: a waker may still be on its way to the futex when the thread it woke has gone
 //! on, or even ended. The stray futex wake-up then hits a parker of somebody else, who just looks again.
 
-use std::cell::Cell;
+#[cfg_attr(loom, path = "thread/own_model.rs")]
+mod own;
+
 use std::ptr;
 use std::sync::atomic::AtomicIsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Sleeper, TAG_THREAD};
 use crate::claim::Claim;
@@ -44,55 +45,12 @@ pub struct External {
 /// it sleeps: a waker may be faster, so for a moment the count can be too low, even negative. It is never too high.
 pub(crate) static PARKED_FOR_EVER: AtomicIsize = AtomicIsize::new(0);
 
-static POOL: Mutex<Vec<&'static Parker>> = Mutex::new(Vec::new());
-
-fn pool() -> MutexGuard<'static, Vec<&'static Parker>> {
-    POOL.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-thread_local! {
-    /// This thread's parker, or null. Without a destructor, so that it can be read while the thread's locals go away.
-    static MINE: Cell<*const Parker> = const { Cell::new(ptr::null()) };
-    static RETURN: ReturnAtExit = const { ReturnAtExit };
-}
-
-struct ReturnAtExit;
-
-impl Drop for ReturnAtExit {
-    fn drop(&mut self) {
-        let mine = MINE.replace(ptr::null());
-        if !mine.is_null() {
-            // SAFETY: parkers are leaked on purpose, so the reference is good for ever.
-            pool().push(unsafe { &*mine });
-        }
-    }
-}
-
-fn mine() -> &'static Parker {
-    let mine = MINE.get();
-    if mine.is_null() {
-        return adopt();
-    }
-    // SAFETY: parkers are leaked on purpose, so the reference is good for ever.
-    unsafe { &*mine }
-}
-
-#[cold]
-fn adopt() -> &'static Parker {
-    let pooled = pool().pop();
-    let parker = pooled.unwrap_or_else(|| Box::leak(Box::new(Parker(AtomicU32::new(EMPTY)))));
-    MINE.set(parker);
-    // Fails in a thread whose locals are being destroyed: that thread keeps the parker, 64 bytes, for good.
-    let _ = RETURN.try_with(|_| ());
-    parker
-}
-
 pub(super) fn current() -> Sleeper {
-    Sleeper::tagged(ptr::from_ref(mine()).cast(), TAG_THREAD)
+    Sleeper::tagged(ptr::from_ref(own::parker()).cast(), TAG_THREAD)
 }
 
 pub(super) fn park<F: FnOnce()>(commit: F) {
-    let parker = mine();
+    let parker = own::parker();
     commit();
     parker.wait(None);
 }
@@ -101,7 +59,7 @@ pub(super) fn park_until<F: FnOnce()>(deadline: Moment, claim: &Claim, commit: F
     if deadline == Moment::NEVER {
         return park(commit);
     }
-    let parker = mine();
+    let parker = own::parker();
     commit();
     parker.wait_until(deadline, claim);
 }

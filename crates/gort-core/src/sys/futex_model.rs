@@ -69,7 +69,7 @@ pub(crate) fn wake(word: *const AtomicU32, count: u32) {
 }
 
 /// It is `now`: whoever sleeps until then wakes.
-pub(crate) fn time_passes(now: Moment) {
+pub fn time_passes(now: Moment) {
     let mut kernel = kernel();
     crate::env::model::set_now(now);
     kernel

@@ -10,7 +10,7 @@ pub(crate) mod futex;
 pub(crate) mod futex;
 pub(crate) mod mem;
 pub(crate) mod membarrier;
-#[cfg(all(test, loom))]
+#[cfg(loom)]
 pub(crate) mod model;
 pub(crate) mod thread;
 pub(crate) mod thread_clock;

@@ -16,19 +16,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Runs `model` in all its executions and says how many there were.
-pub(crate) fn check(model: impl Fn() + Sync + Send + 'static) {
+pub fn check(model: impl Fn() + Sync + Send + 'static) {
     explore(model, 0);
 }
 
 /// As [`check`], with one preemption less: for models with many threads or long ones.
-pub(crate) fn check_large(model: impl Fn() + Sync + Send + 'static) {
+pub fn check_large(model: impl Fn() + Sync + Send + 'static) {
+    explore(model, -1);
+}
+
+/// As [`check`], with one preemption more: for models with few threads and few steps.
+pub fn check_deep(model: impl Fn() + Sync + Send + 'static) {
     explore(model, 1);
 }
 
-fn explore(model: impl Fn() + Sync + Send + 'static, fewer_preemptions: usize) {
+fn explore(model: impl Fn() + Sync + Send + 'static, more_preemptions: isize) {
     const PREEMPTIONS: usize = 2;
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(PREEMPTIONS) - fewer_preemptions);
+    let bound = builder.preemption_bound.unwrap_or(PREEMPTIONS);
+    builder.preemption_bound = Some(bound.saturating_add_signed(more_preemptions));
     builder.max_branches = 10_000;
     let runs = Arc::new(AtomicUsize::new(0));
     let (counted, start) = (runs.clone(), Instant::now());

@@ -7,7 +7,6 @@ use std::fmt;
 use loom::thread::{self, Thread};
 
 /// The list.
-#[derive(Default)]
 pub(crate) struct Waiters(RefCell<Vec<Thread>>);
 
 // SAFETY: all threads of a model run on one thread of the system (see the head of the file).
@@ -22,8 +21,8 @@ impl fmt::Debug for Waiters {
 }
 
 impl Waiters {
-    pub(crate) fn new() -> Waiters {
-        Waiters::default()
+    pub(crate) const fn new() -> Waiters {
+        Waiters(RefCell::new(Vec::new()))
     }
 
     /// Waits for the next `wake`. What the caller has found out just before, in its last step, still holds.

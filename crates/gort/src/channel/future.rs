@@ -87,7 +87,7 @@ impl<T> Wait<T> {
     const fn new() -> Wait<T> {
         Wait {
             external: External { wake },
-            signal: Spin::new(Signal { woken: false, waker: None }),
+            signal: Spin::in_constant(Signal { woken: false, waker: None }),
             node: MaybeUninit::uninit(),
             slot: MaybeUninit::uninit(),
             queued: false,

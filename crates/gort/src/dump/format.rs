@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gort_core::snapshot::{Goroutine as About, Status};
@@ -96,7 +97,7 @@ impl Options {
 impl Dump {
     /// The dump as text: entries with an empty line between them.
     pub(crate) fn show(&self, options: Options) -> impl fmt::Display {
-        Shown { dump: self, options, symbols: RefCell::new(Symbols::new()) }
+        Shown { dump: self, options, symbols: RefCell::new(Symbols::of(self.walker.modules())) }
     }
 }
 
@@ -238,7 +239,7 @@ impl Printer<'_, '_> {
         self.out.write_str(if trace.truncated { "...additional frames elided...\n" } else { "" })
     }
 
-    fn resolve(&mut self, pcs: &[Pc]) -> Vec<Rc<Resolved>> {
+    fn resolve(&mut self, pcs: &[Pc]) -> Vec<Arc<Resolved>> {
         pcs.iter().map(|pc| self.symbols.resolve(*pc, self.dump.walker.modules())).collect()
     }
 

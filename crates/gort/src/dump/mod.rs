@@ -9,6 +9,7 @@
 //!   Dump (addresses; equal stacks once)      symbol    address ─► functions, files, lines
 //!       │  Dump::show: any time later        plumbing  which frames a reader wants to see
 //!       ▼                                    format    Go's layout
+//!       │                                    known     what former dumps have resolved
 //!   text                                     fatal     what stands before the dump when the process dies
 //! ```
 //!
@@ -17,6 +18,7 @@
 
 pub(crate) mod fatal;
 pub(crate) mod format;
+mod known;
 mod live;
 pub(crate) mod modules;
 pub(crate) mod plumbing;

@@ -47,22 +47,42 @@ pub(crate) struct LoadedModule {
     pub(crate) sections: Option<(&'static [u8], &'static [u8])>,
 }
 
+/// How often modules have been loaded and unloaded so far: as long as it is the same, so is the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Changes {
+    pub(crate) loads: u64,
+    pub(crate) unloads: u64,
+}
+
+impl Changes {
+    /// Before the program itself was loaded.
+    pub(crate) const NONE: Changes = Changes { loads: 0, unloads: 0 };
+}
+
 /// All loaded modules, sorted by address.
-pub(crate) struct Modules(Vec<LoadedModule>);
+pub(crate) struct Modules {
+    modules: Vec<LoadedModule>,
+    changes: Changes,
+}
 
 impl Modules {
     /// The modules that are loaded now.
     pub(crate) fn loaded() -> Modules {
-        let mut modules: Vec<LoadedModule> = Vec::new();
-        // SAFETY: the callback gets this very vector back as its last argument, and `dl_iterate_phdr` calls it only
+        let mut loaded = Modules { modules: Vec::new(), changes: Changes::NONE };
+        // SAFETY: the callback gets this very list back as its last argument, and `dl_iterate_phdr` calls it only
         // before it returns.
-        unsafe { libc::dl_iterate_phdr(Some(add_module), (&raw mut modules).cast()) };
-        modules.sort_by_key(|module| module.span.start);
-        Modules(modules)
+        unsafe { libc::dl_iterate_phdr(Some(add_module), (&raw mut loaded).cast()) };
+        loaded.modules.sort_by_key(|module| module.span.start);
+        loaded
     }
 
     pub(crate) fn iter(&self) -> slice::Iter<'_, LoadedModule> {
-        self.0.iter()
+        self.modules.iter()
+    }
+
+    /// What had been loaded and unloaded until they were listed.
+    pub(crate) fn changes(&self) -> Changes {
+        self.changes
     }
 
     /// Whether `addr` is in an executable segment.
@@ -89,18 +109,19 @@ impl Modules {
 
     /// The module that `addr` is in.
     pub(crate) fn module_of(&self, addr: usize) -> Option<&LoadedModule> {
-        let after = self.0.partition_point(|module| module.span.start <= addr);
-        self.0[..after].last().filter(|module| module.span.contains(&addr))
+        let after = self.modules.partition_point(|module| module.span.start <= addr);
+        self.modules[..after].last().filter(|module| module.span.contains(&addr))
     }
 }
 
 /// Called by `dl_iterate_phdr` for each module, with the loader's lock held: it takes notes and allocates, no more.
 ///
 /// # Safety
-/// `info` is valid for the call, and `modules` is the list that `dl_iterate_phdr` was given, borrowed by nobody else.
-unsafe extern "C" fn add_module(info: *mut libc::dl_phdr_info, _size: usize, modules: *mut c_void) -> c_int {
-    // SAFETY: `dl_iterate_phdr` passes a valid description, and the pointer that `loaded` gave it.
-    let (info, modules) = unsafe { (&*info, &mut *modules.cast::<Vec<LoadedModule>>()) };
+/// `info` is valid for the call, and `loaded` is the list that `dl_iterate_phdr` was given, borrowed by nobody else.
+unsafe extern "C" fn add_module(info: *mut libc::dl_phdr_info, _size: usize, loaded: *mut c_void) -> c_int {
+    // SAFETY: `dl_iterate_phdr` passes a valid description, and the pointer that `Modules::loaded` gave it.
+    let (info, loaded) = unsafe { (&*info, &mut *loaded.cast::<Modules>()) };
+    loaded.changes = Changes { loads: info.dlpi_adds, unloads: info.dlpi_subs };
     if info.dlpi_phdr.is_null() {
         return 0;
     }
@@ -111,7 +132,7 @@ unsafe extern "C" fn add_module(info: *mut libc::dl_phdr_info, _size: usize, mod
         // SAFETY: a name that is there is a string that lives as long as the module.
         false => unsafe { CStr::from_ptr(info.dlpi_name) },
     };
-    modules.extend(describe(path_of(name), info.dlpi_addr as usize, headers));
+    loaded.modules.extend(describe(path_of(name), info.dlpi_addr as usize, headers));
     0
 }
 
@@ -187,5 +208,19 @@ mod tests {
         let modules = Modules::loaded();
         assert!(modules.is_code(libc::getpid as *const () as usize));
         assert!(modules.function_at(libc::getpid as *const () as usize).is_some());
+    }
+
+    #[test]
+    fn a_module_that_is_loaded_counts() {
+        let before = Modules::loaded();
+        assert!(before.changes() > Changes::NONE);
+        // Hardly a program has this one: glibc's locale that is meant to be wrong.
+        // SAFETY: loading it runs nothing but its empty initialiser; the name is a string.
+        let opened = unsafe { libc::dlopen(c"libBrokenLocale.so.1".as_ptr(), libc::RTLD_NOW) };
+        let after = Modules::loaded();
+        let more = after.iter().count() > before.iter().count();
+        assert_eq!(more, !opened.is_null());
+        assert_eq!(after.changes() != before.changes(), more, "{:?}", after.changes());
+        assert!(after.changes() >= before.changes());
     }
 }

@@ -19,13 +19,15 @@
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fs::File;
+use std::mem;
 use std::ptr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use object::{Object, ReadCache, SymbolMap, SymbolMapName};
 use rustc_demangle::demangle;
 
-use super::modules::{LoadedModule, Modules};
+use super::known::{self, Resolutions};
+use super::modules::{Changes, LoadedModule, Modules};
 use super::unwind::Pc;
 
 /// One call, as written in the source; several of them stand at one address where calls were inlined.
@@ -51,26 +53,28 @@ pub(crate) struct Resolved {
 }
 
 /// The resolver, with all it has resolved. Meant to live for one dump.
-#[derive(Default)]
 pub(crate) struct Symbols {
-    known: HashMap<Pc, Rc<Resolved>>,
+    known: Resolutions,
+    /// Of which modules that holds.
+    changes: Changes,
     /// The symbol tables that have been needed, by where their module starts.
     tables: HashMap<usize, HashMap<usize, Box<str>>>,
 }
 
 impl Symbols {
-    /// A resolver that knows nothing yet.
-    pub(crate) fn new() -> Symbols {
-        Symbols::default()
+    /// A resolver of addresses in `modules`, who knows what its predecessors knew.
+    pub(crate) fn of(modules: &Modules) -> Symbols {
+        let changes = modules.changes();
+        Symbols { known: known::take(changes), changes, tables: HashMap::new() }
     }
 
     /// What stands at `pc`.
-    pub(crate) fn resolve(&mut self, pc: Pc, modules: &Modules) -> Rc<Resolved> {
+    pub(crate) fn resolve(&mut self, pc: Pc, modules: &Modules) -> Arc<Resolved> {
         if let Some(known) = self.known.get(&pc) {
-            return Rc::clone(known);
+            return Arc::clone(known);
         }
-        let resolved = Rc::new(self.look_up(pc, modules));
-        self.known.insert(pc, Rc::clone(&resolved));
+        let resolved = Arc::new(self.look_up(pc, modules));
+        self.known.insert(pc, Arc::clone(&resolved));
         resolved
     }
 
@@ -95,6 +99,12 @@ impl Symbols {
         let table =
             self.tables.entry(module.span.start).or_insert_with(|| symbol_table(module).unwrap_or_default());
         table.get(&start).map(|name| format!("{:#}", demangle(name)).into())
+    }
+}
+
+impl Drop for Symbols {
+    fn drop(&mut self) {
+        known::give_back(self.changes, mem::take(&mut self.known));
     }
 }
 
@@ -201,7 +211,7 @@ mod tests {
     fn unfolds_inlined_calls_down_to_file_and_line() {
         let (Some(context), line) = standing_here() else { return };
         let modules = Modules::loaded();
-        let mut symbols = Symbols::new();
+        let mut symbols = Symbols::of(&modules);
         let resolved = symbols.resolve(Pc::exact(context.pc), &modules);
         let names: Vec<_> = resolved.calls.iter().map(|call| call.function.as_deref().unwrap()).collect();
         assert!(names.iter().any(|name| name.ends_with("inlined_here")), "{names:?}");
@@ -211,12 +221,13 @@ mod tests {
         assert_eq!(outer.line, line);
         assert!(outer.file.as_deref().unwrap().ends_with("symbol.rs"), "{outer:?}");
         assert!(resolved.offset.is_some());
-        assert!(Rc::ptr_eq(&resolved, &symbols.resolve(Pc::exact(context.pc), &modules)));
+        assert!(Arc::ptr_eq(&resolved, &symbols.resolve(Pc::exact(context.pc), &modules)));
     }
 
     #[test]
     fn an_address_without_code_is_still_a_call() {
-        let resolved = Symbols::new().resolve(Pc::exact(16), &Modules::loaded());
+        let modules = Modules::loaded();
+        let resolved = Symbols::of(&modules).resolve(Pc::exact(16), &modules);
         assert_eq!(&*resolved.calls, [Call { function: None, file: None, line: 0 }]);
         assert_eq!(resolved.offset, None);
     }

@@ -61,12 +61,25 @@ impl Waiter {
 }
 
 const BUCKET_BITS: u32 = 8;
+/// In a model there are two, which the last bit of the address tells apart: where a word happens to lie must not matter
+/// there, yet the two places of a primitive are to have different locks.
+const BUCKETS: usize = if cfg!(loom) { 2 } else { 1 << BUCKET_BITS };
 
 #[repr(align(64))]
 struct Slot(Spin<Tree>);
 
-static TABLE: [Slot; 1 << BUCKET_BITS] =
-    [const { Slot(Spin::new(Tree { root: Cell::new(ptr::null()) })) }; 1 << BUCKET_BITS];
+impl Slot {
+    const fn empty() -> Slot {
+        Slot(Spin::in_constant(Tree { root: Cell::new(ptr::null()) }))
+    }
+}
+
+#[cfg(not(loom))]
+static TABLE: [Slot; BUCKETS] = [const { Slot::empty() }; BUCKETS];
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref TABLE: [Slot; BUCKETS] = [const { Slot::empty() }; BUCKETS];
+}
 
 /// The bits of `key` in the order in which the table uses them. Multiplication by an odd number is a bijection.
 #[inline]
@@ -77,8 +90,8 @@ fn hash(key: Key) -> u64 {
 /// Locks the bucket of `key`.
 #[inline]
 pub(crate) fn lock(key: Key) -> Bucket {
-    let tree = TABLE[(hash(key) >> (64 - BUCKET_BITS)) as usize].0.lock();
-    Bucket { tree, key }
+    let bucket = if cfg!(loom) { key.0 % BUCKETS } else { (hash(key) >> (64 - BUCKET_BITS)) as usize };
+    Bucket { tree: TABLE[bucket].0.lock(), key }
 }
 
 /// The waiters of one key, locked (and with them those of the other keys that share the bucket).

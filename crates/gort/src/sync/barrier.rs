@@ -47,7 +47,7 @@ impl BarrierWaitResult {
 impl Barrier {
     /// A barrier for `parties`. With 0 or 1 nobody ever waits.
     pub const fn new(parties: usize) -> Barrier {
-        Barrier { parties, arrived: Spin::new(Arrived { count: 0, waiters: WaitQueue::new() }) }
+        Barrier { parties, arrived: Spin::in_constant(Arrived { count: 0, waiters: WaitQueue::new() }) }
     }
 
     /// Waits until all parties have come; then the next meeting begins. Parks the goroutine.

@@ -72,7 +72,7 @@ impl WaitTimeoutResult {
 impl Condvar {
     /// A condition variable nobody waits for.
     pub const fn new() -> Condvar {
-        Condvar { waiters: Spin::new(WaitQueue::new()) }
+        Condvar { waiters: Spin::in_constant(WaitQueue::new()) }
     }
 
     /// Unlocks the mutex, waits for a notification, and locks the mutex again. Go's `Cond.Wait`.
@@ -219,3 +219,6 @@ impl fmt::Debug for Condvar {
         f.debug_struct("Condvar").finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

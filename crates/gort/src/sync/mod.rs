@@ -19,6 +19,8 @@ mod condvar;
 mod errgroup;
 mod lazy;
 mod map;
+#[cfg(all(test, loom))]
+mod models;
 mod mutex;
 mod once;
 mod pool;

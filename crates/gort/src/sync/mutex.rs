@@ -29,9 +29,9 @@
 //! Ordering: taking is Acquire, freeing is Release; a hand-over is ordered by the wake-up itself. The other
 //! transitions only move bits that guard no data, and are Relaxed.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use gort_core::atomic::{AtomicU32, Ordering};
 use gort_core::env::Moment;
 use gort_core::ids::WaitReason;
 use gort_core::park;
@@ -188,7 +188,10 @@ impl RawMutex {
 
     #[cold]
     fn acquire_slow(&self, reason: WaitReason, deadline: Moment) -> bool {
-        let mut me = Competitor::default();
+        self.compete(Competitor::default(), reason, deadline)
+    }
+
+    fn compete(&self, mut me: Competitor, reason: WaitReason, deadline: Moment) -> bool {
         let mut spinner = Spinner::new();
         loop {
             let state = self.state.load(Ordering::Relaxed);
@@ -317,6 +320,9 @@ impl Competitor {
         if self.awake { WOKEN } else { 0 }
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;
 
 #[cfg(test)]
 mod tests {

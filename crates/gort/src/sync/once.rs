@@ -13,8 +13,7 @@
 //!
 //! Ordering: DONE is stored with Release and read with Acquire, so whoever sees it sees what was done.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-
+use gort_core::atomic::{AtomicU8, Ordering};
 use gort_core::env::Moment;
 use gort_core::ids::WaitReason;
 
@@ -119,7 +118,7 @@ impl RawOnce {
 
     /// As new; exclusive access shows that nobody runs or waits.
     pub(super) fn reset(&mut self) {
-        *self.state.get_mut() = NEW;
+        self.state = AtomicU8::new(NEW);
     }
 
     /// Makes the caller the one who does it, or waits until it is done and returns `None`.
@@ -192,3 +191,6 @@ fn wake_all(key: Key) {
     sema::lock(key).grant_all(&mut wakes);
     wakes.wake_all();
 }
+
+#[cfg(all(test, loom))]
+mod models;

@@ -24,9 +24,9 @@
 //!
 //! Ordering: entering is Acquire on the state, leaving is Release; a phase's sleepers are ordered by their wake-up.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use gort_core::atomic::{AtomicUsize, Ordering};
 use gort_core::env::Moment;
 use gort_core::ids::WaitReason;
 use lock_api::GuardSend;
@@ -384,6 +384,9 @@ impl RawRwLock {
         Key::of(&self.state).second()
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;
 
 #[cfg(test)]
 mod tests {

@@ -45,7 +45,10 @@ struct Inner {
 impl Semaphore {
     /// A semaphore of which `capacity` units can be out at a time.
     pub const fn new(capacity: usize) -> Semaphore {
-        Semaphore { capacity, inner: Spin::new(Inner { available: capacity, waiters: WaitQueue::new() }) }
+        Semaphore {
+            capacity,
+            inner: Spin::in_constant(Inner { available: capacity, waiters: WaitQueue::new() }),
+        }
     }
 
     /// Takes `n` units, and waits until it can. Parks the goroutine.

@@ -13,8 +13,8 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
+use gort_core::atomic::{AtomicI64, Ordering};
 use gort_core::env::Moment;
 use gort_core::ids::WaitReason;
 
@@ -194,6 +194,9 @@ impl fmt::Debug for WaitGroup {
         f.debug_struct("WaitGroup").field("count", &self.count()).finish()
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;
 
 #[cfg(test)]
 mod tests {

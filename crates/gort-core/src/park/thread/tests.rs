@@ -11,7 +11,7 @@ use crate::env::Rng;
 
 #[test]
 fn a_wake_up_before_the_park_is_taken_by_it() {
-    ready(mine());
+    ready(own::parker());
     park(|| ());
     let claim = Claim::new();
     park_until(Moment::after(Duration::from_millis(1)), &claim, || ());
@@ -35,7 +35,7 @@ fn two_threads_wake_each_other() {
         .map(|me| {
             let (turn, parkers) = (turn.clone(), parkers.clone());
             thread::spawn(move || {
-                parkers[me].store(ptr::from_ref(mine()).cast_mut(), Ordering::Release);
+                parkers[me].store(ptr::from_ref(own::parker()).cast_mut(), Ordering::Release);
                 let other = loop {
                     let other = parkers[1 - me].load(Ordering::Acquire);
                     if !other.is_null() {
@@ -67,7 +67,7 @@ fn of_deadline_and_waker_one_wins() {
     let rng = Rng::new(seed);
     let claims: Arc<Vec<Claim>> = Arc::new((0..ROUNDS).map(|_| Claim::new()).collect());
     // How many rounds have begun: the waker may come late, and find that a round is long over.
-    let (begun, sleeper) = (Arc::new(AtomicUsize::new(0)), mine());
+    let (begun, sleeper) = (Arc::new(AtomicUsize::new(0)), own::parker());
     let waker = thread::spawn({
         let (claims, begun) = (claims.clone(), begun.clone());
         move || {
@@ -101,7 +101,7 @@ fn of_deadline_and_waker_one_wins() {
 #[test]
 fn parkers_of_ended_threads_are_used_again() {
     const THREADS: usize = 100;
-    let address = || thread::spawn(|| ptr::from_ref(mine()).addr()).join().expect("no panic");
+    let address = || thread::spawn(|| ptr::from_ref(own::parker()).addr()).join().expect("no panic");
     let seen: HashSet<usize> = (0..THREADS).map(|_| address()).collect();
     // Other tests may take one or the other out of the pool, but not each of them.
     assert!(seen.len() < THREADS / 2, "{} parkers for {THREADS} threads, one after the other", seen.len());
