@@ -4,6 +4,8 @@
 mod child;
 mod deadlocks;
 mod ends;
+mod exits;
+mod held;
 mod limits;
 mod live;
 mod misuse;

@@ -33,6 +33,7 @@ mod stack;
 mod sys;
 mod sysmon;
 mod timers;
+pub mod tlscheck;
 mod trim;
 
 pub use cpus::num_cpu;

@@ -4,6 +4,8 @@
 
 mod deadlocks;
 mod ends;
+mod exits;
+mod held;
 mod limits;
 mod live;
 mod misuse;
@@ -20,6 +22,8 @@ fn main() -> ExitCode {
     let rooms = [
         deadlocks::ALL,
         ends::ALL,
+        exits::ALL,
+        held::ALL,
         limits::ALL,
         live::ALL,
         misuse::ALL,

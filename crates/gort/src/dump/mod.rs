@@ -10,6 +10,7 @@
 //!       │  Dump::show: any time later        plumbing  which frames a reader wants to see
 //!       ▼                                    format    Go's layout
 //!   text                                     fatal     what stands before the dump when the process dies
+//!                                            held      what stands before it when a goroutine holds a thread-local
 //! ```
 //!
 //! The core copies stacks while goroutines go on, and vouches for each copy. So nothing here hurries: names, which take
@@ -17,6 +18,7 @@
 
 pub(crate) mod fatal;
 pub(crate) mod format;
+mod held;
 mod live;
 pub(crate) mod modules;
 pub(crate) mod plumbing;
