@@ -67,8 +67,11 @@ impl Runtime {
             return true;
         }
         self.put_global(NonNull::from(g));
-        // It may be the keeper, who sleeps elsewhere.
-        let _: Watch = self.keeper.tell(Moment::from_nanos(1));
+        // It may keep time, or watch the network: then it sleeps elsewhere.
+        let _: Watch = self.keeper.tell(Moment::from_nanos(1), self.poller);
+        if self.keeper.is_watched() {
+            self.poller.tell();
+        }
         let _ = rustix::thread::nanosleep(&NAP);
         true
     }

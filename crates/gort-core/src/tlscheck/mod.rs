@@ -69,7 +69,7 @@ pub(crate) fn configure() {
 pub struct Finding<'a> {
     /// Its id. It does not run before the reporter has returned.
     pub goroutine: u64,
-    /// The words, from the innermost frame outwards; at least one. The first few if there are many.
+    /// The words; at least one. If there are many, some of the innermost and of the outermost.
     pub words: &'a [Word],
     /// The number of the machine whose thread it was.
     pub machine: u32,

@@ -51,13 +51,16 @@ pub(super) struct Marks {
     len: usize,
 }
 
-/// The words found; the first of them, if there are many.
+/// The words found. If there are many: the innermost, and the outermost, which calls that have returned are least likely to
+/// have left.
 pub(super) struct Words {
     words: [Word; WORDS],
-    len: usize,
+    /// How many there were in all.
+    seen: usize,
 }
 
-const WORDS: usize = 16;
+const WORDS: usize = 64;
+const INNERMOST: usize = 16;
 
 /// The part of the stack of `g`, which waits, that is in use.
 pub(super) fn live_stack(g: &G) -> Range<usize> {
@@ -133,22 +136,24 @@ fn is_held(pointer: usize) -> bool {
 
 impl Words {
     fn none() -> Words {
-        Words { words: [Word { at: 0, value: 0, kind: Kind::Address, offset: 0 }; WORDS], len: 0 }
+        Words { words: [Word { at: 0, value: 0, kind: Kind::Address, offset: 0 }; WORDS], seen: 0 }
     }
 
     fn add(&mut self, word: Word) {
-        if let Some(slot) = self.words.get_mut(self.len) {
-            *slot = word;
-            self.len += 1;
-        }
+        let at = match self.seen {
+            seen if seen < WORDS => seen,
+            seen => INNERMOST + (seen - INNERMOST) % (WORDS - INNERMOST),
+        };
+        self.words[at] = word;
+        self.seen += 1;
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.seen == 0
     }
 
     pub(super) fn as_slice(&self) -> &[Word] {
-        &self.words[..self.len]
+        &self.words[..self.seen.min(WORDS)]
     }
 
     /// A number for the place: the same for every goroutine that stands at `pc`, as deep, with the same slots taken.
@@ -185,6 +190,17 @@ mod tests {
             words.as_slice().iter().map(|word| ((word.at - start) / 8, word.kind, word.offset)).collect();
         assert_eq!(found, [(1, Kind::Address, 0), (3, Kind::Address, 0xfff), (5, Kind::Shared, 16)]);
         assert_eq!(word_at(start + 8), 0x7000);
+    }
+
+    #[test]
+    fn of_many_words_the_first_and_the_last_are_kept() {
+        let marks = Marks::new(0x7000..0x8000);
+        let stack: Vec<usize> = (0..200).map(|n| 0x7000 + n).collect();
+        let start = stack.as_ptr().expose_provenance();
+        let words = marks.scan(&(start..start + 200 * size_of::<usize>()));
+        let mut kept: Vec<_> = words.as_slice().iter().map(|word| word.offset).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, (0..16).chain(200 - 48..200).collect::<Vec<_>>());
     }
 
     #[test]

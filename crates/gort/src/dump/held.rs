@@ -33,7 +33,7 @@ use gort_core::tlscheck::{Finding, Kind, Word};
 use super::format::Options;
 use super::modules::Modules;
 use super::symbol::{Call, Resolved, Symbols, ThreadLocals};
-use super::unwind::{CopiedStack, Frame, Walker};
+use super::unwind::{CopiedStack, Frame, LiveStack, StackWords as _, Walker};
 use super::{Dump, plumbing};
 
 /// Prints the finding, if it is one.
@@ -149,8 +149,10 @@ fn saved_registers(context: Context, frames: &[Frame], modules: &Modules) -> Vec
     /// Their numbers in unwind tables: rbx, rbp, r12 to r15.
     const RBX: u16 = 3;
     const RBP: u16 = 6;
-    // Those two are saved by the switch itself, below the frame of the park (`gort_core::tlscheck`).
-    let mut places = vec![(RBX, context.sp - 16), (RBP, context.sp - 8)];
+    let mut places = Vec::new();
+    if switches_here(context, modules) {
+        places.extend([(RBP, context.sp - 8), (RBX, context.sp - 16)]);
+    }
     for (frame, caller) in frames.iter().zip(&frames[1..]) {
         for (register, offset) in modules.saves_at(frame.pc.lookup()) {
             places.retain(|(known, _)| *known != register);
@@ -158,6 +160,16 @@ fn saved_registers(context: Context, frames: &[Frame], modules: &Modules) -> Vec
         }
     }
     places.into_iter().map(|(_, at)| at).collect()
+}
+
+/// Whether the switch was inlined into the frame of the park. Then it has put there, below that frame, `rbp`, `rbx`, and
+/// the address at which the same function goes on.
+fn switches_here(context: Context, modules: &Modules) -> bool {
+    // SAFETY: the goroutine, whose stack this is, does not run before the report has been made.
+    let below = unsafe { LiveStack::new(context.sp - 24..context.sp) };
+    let resumes = below.word(context.sp - 24).unwrap_or(0) as usize;
+    let here = modules.function_at(context.pc);
+    here.is_some() && here == modules.function_at(resumes)
 }
 
 /// The text before the stack.
