@@ -18,7 +18,11 @@
 //! - The thread-local must not be std's or gort's own, which they do not hold across calls of other people's code. This is
 //!   asked first: it is what most suspicions come to, and names of thread-locals are quickly had.
 //! - For an address one of the calls has to be a `LocalKey::with` or one of its kin: there is no other way to have a
-//!   reference to a thread-local. Where inlined calls can not be seen, for want of debug information, this is not asked.
+//!   reference to a thread-local.
+//!
+//! Without debug information calls that were inlined can not be seen; mostly the program's all are, into gort's function
+//! that calls the goroutine's closure. Then what is outside the innermost frames of gort's counts as the program's, up to
+//! that function, and the last question is not asked.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
@@ -90,7 +94,7 @@ struct Stack {
     own: Range<usize>,
     /// Where registers of the innermost one have been saved.
     saved: Vec<usize>,
-    /// A thread-local is borrowed by one of the calls.
+    /// A thread-local is borrowed by one of the calls, as far as can be seen.
     borrows: bool,
 }
 
@@ -98,29 +102,38 @@ struct Stack {
 struct Held<'a> {
     kind: Kind,
     thread_local: Option<&'a str>,
-    holder: &'a Call,
+    /// None if it was inlined, and there is no debug information.
+    holder: Option<&'a Call>,
 }
 
 impl Stack {
     /// None if nothing of it is the program's.
     fn new(context: Context, frames: Vec<Frame>, modules: &Modules) -> Option<Stack> {
         let calls = resolve(&frames, modules);
-        let first = calls.iter().position(|at| users_call(at).is_some())?;
-        let last = calls.iter().rposition(|at| users_call(at).is_some())?;
+        let blind = closure_of(&calls).filter(|at| calls[*at].calls.iter().all(|call| call.file.is_none()));
+        let (first, last) = match blind {
+            Some(closure) => {
+                (calls.iter().position(|at| !is_gorts(at)).unwrap_or(closure).min(closure), closure)
+            }
+            None => {
+                let is_programs = |at: &Rc<Resolved>| programs_call(at).is_some();
+                (calls.iter().position(is_programs)?, calls.iter().rposition(is_programs)?)
+            }
+        };
         let own = frames[first].sp..frames.get(last + 1).map_or(usize::MAX, |next| next.sp);
         let saved = saved_registers(context, &frames[..=first], modules);
         let mut all = calls[..=last].iter().flat_map(|at| &at.calls);
-        let borrows = all.any(|call| call.function.as_deref().is_some_and(plumbing::borrows_thread_local));
+        let borrows = blind.is_some()
+            || all.any(|call| call.function.as_deref().is_some_and(plumbing::borrows_thread_local));
         Some(Stack { frames, calls, first, own, saved, borrows })
     }
 
     fn judge<'a>(&'a self, word: &Word, thread_local: Option<&'a str>) -> Option<Held<'a>> {
         let frame = self.holding_frame(word.at)?;
-        let holder = self.calls[frame..].iter().find_map(|at| users_call(at))?;
-        let sees_inlined_calls = holder.file.is_some();
-        if word.kind == Kind::Address && sees_inlined_calls && !self.borrows {
+        if word.kind == Kind::Address && !self.borrows {
             return None;
         }
+        let holder = self.calls[frame..].iter().find_map(programs_call);
         Some(Held { kind: word.kind, thread_local, holder })
     }
 
@@ -134,8 +147,22 @@ impl Stack {
 }
 
 /// The innermost of the calls that stand at an address and are the program's own.
-fn users_call(at: &Rc<Resolved>) -> Option<&Call> {
+fn programs_call(at: &Rc<Resolved>) -> Option<&Call> {
     at.calls.iter().find(|call| plumbing::is_users(call.function.as_deref()))
+}
+
+/// The index of the frame that the goroutine's closure is called in.
+fn closure_of(calls: &[Rc<Resolved>]) -> Option<usize> {
+    let calls_it = |call: &Call| call.function.as_deref().is_some_and(plumbing::calls_the_closure);
+    calls.iter().position(|at| at.calls.iter().any(calls_it))
+}
+
+/// Whether the frame is one of gort's, and can not be that of the goroutine's closure.
+fn is_gorts(at: &Rc<Resolved>) -> bool {
+    at.calls.iter().all(|call| {
+        let gorts = |name| plumbing::is_gorts(name) && !plumbing::calls_the_closure(name);
+        call.function.as_deref().is_some_and(gorts)
+    })
 }
 
 fn resolve(frames: &[Frame], modules: &Modules) -> Vec<Rc<Resolved>> {
@@ -210,7 +237,9 @@ impl Report<'_> {
 
     /// Which function has it.
     fn holder(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Call { function, file, line } = self.held.holder;
+        let Some(Call { function, file, line }) = self.held.holder else {
+            return writeln!(f, "\theld by a function that debug information would name");
+        };
         write!(f, "\theld by {}", function.as_deref().unwrap_or("?"))?;
         match file {
             Some(file) => writeln!(f, ", {file}:{line}"),

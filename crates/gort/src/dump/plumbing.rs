@@ -70,6 +70,16 @@ pub(crate) fn borrows_thread_local(name: &str) -> bool {
         || path_of(name).starts_with("std::sys::thread_local::")
 }
 
+/// Whether this is the function that a goroutine's closure is called by, and in optimised builds mostly inlined into.
+pub(crate) fn calls_the_closure(name: &str) -> bool {
+    path_of(name).starts_with("gort_core::g::start::start")
+}
+
+/// Whether a function is gort's own.
+pub(crate) fn is_gorts(name: &str) -> bool {
+    matches!(crate_of(name), "gort" | "gort_core") && !name.contains("::tests::")
+}
+
 /// Whether a thread-local is std's or gort's own. They use them in passing.
 pub(crate) fn is_used_in_passing(thread_local: &str) -> bool {
     is_below_users(thread_local)
