@@ -18,19 +18,23 @@ pub(crate) struct Ended {
     pub(crate) took: Duration,
 }
 
+const VARIABLES: [&str; 9] = [
+    "GOMAXPROCS",
+    "GORT_DEBUG",
+    "GORT_GUARD",
+    "GORT_PANIC",
+    "GORT_STACK",
+    "GORT_TLSCHECK",
+    "GORT_TLSWARN",
+    "GORT_TRACEBACK",
+    "RUST_BACKTRACE",
+];
+
 /// The program that ends as `arguments` say, with none of the variables set that steer the runtime.
 pub(crate) fn ending(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ending"));
     command.args(arguments);
-    for name in [
-        "GOMAXPROCS",
-        "GORT_PANIC",
-        "GORT_STACK",
-        "GORT_GUARD",
-        "GORT_TRACEBACK",
-        "GORT_DEBUG",
-        "RUST_BACKTRACE",
-    ] {
+    for name in VARIABLES {
         command.env_remove(name);
     }
     command

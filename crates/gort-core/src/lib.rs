@@ -34,6 +34,7 @@ mod stack;
 mod sys;
 mod sysmon;
 mod timers;
+pub mod tlscheck;
 mod trim;
 
 pub use cpus::num_cpu;

@@ -14,7 +14,7 @@ use crate::sched::{self, Runtime, runtime};
 use crate::stack::class::{self, Class};
 use crate::stack::overflow::{self, Suspected};
 use crate::sys::membarrier;
-use crate::{cpus, preempt, sysmon};
+use crate::{cpus, preempt, sysmon, tlscheck};
 
 /// What can be decided only before the first entry.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +45,8 @@ fn build(options: Options) -> io::Result<()> {
     overflow::install(suspect)?;
     membarrier::register();
     preempt::init();
-    rt.start_helper()?;
+    tlscheck::configure();
+    rt.start_helper(tlscheck::model::begin(&rt.pool, rt.default_class)?)?;
     let (procs, fixed) = match options.procs {
         Some(n) => (n, true),
         None => cpus::initial_procs(),

@@ -81,6 +81,14 @@ pub fn this_machine() -> Option<u32> {
     M::current().map(|m| m.id)
 }
 
+/// The goroutine with this id, if it exists.
+pub fn goroutine(id: u64) -> Option<Goroutine> {
+    let now = Moment::now();
+    // SAFETY: as in `goroutines`.
+    let mut all = runtime()?.pool.all().map(|g| unsafe { g.as_ref() });
+    all.find(|g| g.raw_id() == id).and_then(|g| read(g, now)).filter(|found| found.id == id)
+}
+
 /// Reads one goroutine; None if the `G` is free.
 fn read(g: &G, now: Moment) -> Option<Goroutine> {
     const TRIES: u32 = 8;

@@ -20,8 +20,8 @@
 //!
 //! A goroutine that waits may go on on another OS thread. So no code on goroutines keeps, across a call that may park, a
 //! reference to a thread-local, a value that is bound to its thread (`rand::rng()`, an `Rc` shared with a thread-local), or
-//! a guard that knows its owner by thread (`StdoutLock`). Nobody can check that, and so entering the runtime takes one visible
-//! promise, `#[gort::main(unsafe(migrate))]` or [`run`]; all else is safe to call. [`local!`], the locks of [`sync`] and
+//! a guard that knows its owner by thread (`StdoutLock`). The compiler can not check that, and so entering the runtime takes one
+//! visible promise, `#[gort::main(unsafe(migrate))]` or [`run`]; all else is safe to call. [`local!`], the locks of [`sync`] and
 //! [`pin_thread`] help to keep it. The calls that park, what may be held across them, and flags for the compiler that
 //! every program on gort should set, are in
 //! [docs/SAFETY.md](https://github.com/gort-rs/gort/blob/main/docs/SAFETY.md).

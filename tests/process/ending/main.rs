@@ -5,7 +5,9 @@
 mod blockers;
 mod deadlocks;
 mod ends;
+mod exits;
 mod fire;
+mod held;
 mod hogs;
 mod interrupted;
 mod limits;
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         fire::ALL,
         hogs::ALL,
         interrupted::ALL,
+        exits::ALL,
+        held::ALL,
         limits::ALL,
         live::ALL,
         midst::ALL,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{ignore, say};
 use super::tools::{Hogs, MS, bounded, procs, wait_for_preemptions, wait_until};
+use super::{ignore, say};
 
 pub(crate) const ALL: &[super::Ending] = &[
     ("urgent-before", before),

@@ -76,6 +76,10 @@ pub(crate) struct G {
     pub(crate) locked_m: AtomicPtr<()>,
     /// Nesting of `lock_os_thread`, and one more while it parks in a panic.
     pub(crate) lock_count: Cell<u32>,
+    /// The thread that it ran on last: a record of `tlscheck`'s, kept only while that checks.
+    pub(crate) last_thread: Cell<*const ()>,
+    /// Until when `tlscheck` has it wait for that thread, in nanoseconds; 0: it does not.
+    pub(crate) stays_until: Cell<u64>,
     /// How the start function is run, and the function itself.
     start: Cell<unsafe fn(&G, *mut u8)>,
     start_data: UnsafeCell<[u64; INLINE_START / 8]>,
@@ -162,6 +166,8 @@ impl G {
             yielder: Cell::new(ptr::null()),
             locked_m: AtomicPtr::new(ptr::null_mut()),
             lock_count: Cell::new(0),
+            last_thread: Cell::new(ptr::null()),
+            stays_until: Cell::new(0),
             start: Cell::new(no_start),
             start_data: UnsafeCell::new([0; INLINE_START / 8]),
             counted_out: AtomicBool::new(false),

@@ -20,6 +20,7 @@ use crate::env::Moment;
 use crate::g::{Command, G};
 use crate::m::{Call, M};
 use crate::p::P;
+use crate::tlscheck;
 
 /// After so many hand-overs between locked goroutines a machine looks for work in the usual order.
 const HAND_ON_TICKS: u32 = 61;
@@ -44,6 +45,9 @@ impl Runtime {
         let g: &'static G = unsafe { g.as_ref() };
         if !g.locked_m.load(Ordering::Relaxed).is_null() {
             return self.hand_to_locked(m, g);
+        }
+        if tlscheck::on() && self.stays(m, g) {
+            return;
         }
         self.execute(m, g);
         if !m.locked_g.get().is_null() {
@@ -280,7 +284,7 @@ impl Shared {
     }
 
     /// Takes `m` out of the list, if it is in it.
-    fn remove_idle_m(&mut self, m: &'static M) -> bool {
+    pub(super) fn remove_idle_m(&mut self, m: &'static M) -> bool {
         let mut at = self.idle_ms;
         let mut before: Option<&'static M> = None;
         while let Some(here) = at {

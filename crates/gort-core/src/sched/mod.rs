@@ -18,6 +18,7 @@
 //! - [`keeper`]: the idle machines that sleep until the next timer, or until a descriptor is ready.
 //! - [`network`]: who polls when, and what becomes of the goroutines whose descriptors are ready.
 //! - [`procs`]: GOMAXPROCS, at the start and when it changes.
+//! - [`stay`]: a goroutine that the check of thread-locals wants back on its old thread.
 //! - [`threads`]: making threads, by a helper that holds no processor; their limit.
 //!
 //! Rules:
@@ -39,6 +40,7 @@ pub(crate) mod network;
 pub(crate) mod procs;
 pub(crate) mod retake;
 pub(crate) mod search;
+mod stay;
 pub(crate) mod submit;
 pub(crate) mod threads;
 

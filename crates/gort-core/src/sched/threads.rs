@@ -21,6 +21,7 @@ use crate::m::note::Note;
 use crate::p::P;
 use crate::stack::overflow::SignalStack;
 use crate::sys;
+use crate::tlscheck;
 
 /// Go's limit on threads.
 pub(crate) const MAX_THREADS: usize = 10_000;
@@ -136,12 +137,15 @@ impl Threads {
 }
 
 impl Runtime {
-    /// Starts the helper.
+    /// Starts the helper. It calls `first` before it makes any thread.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn start_helper(&'static self) -> io::Result<()> {
-        self.spawn_own_thread(c"gort-threads", move || self.make_threads())
+    pub(crate) fn start_helper(&'static self, first: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.spawn_own_thread(c"gort-threads", move || {
+            first();
+            self.make_threads();
+        })
     }
 
     /// Starts a thread of the runtime that is no machine. Not one of std's (`sys::thread` says why).
@@ -215,10 +219,12 @@ impl Runtime {
         precise_timers();
         // Without an alternate stack an overflow still ends the process, only without a report.
         let signal_stack = SignalStack::install().ok();
+        let locals = tlscheck::Record::of_this_thread(m);
         if let Some(p) = p {
             m.acquire_p(p);
         }
         self.machine_loop(m);
+        drop(locals);
         drop(signal_stack);
         M::cease();
         m.tid.store(0, Ordering::Relaxed);

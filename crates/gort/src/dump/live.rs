@@ -1,18 +1,19 @@
 //! From the running process to text: takes the core's snapshot and has it described. Also what is printed when the core
-//! finds a deadlock.
+//! finds a deadlock. What it finds on stacks is [`held`]'s.
 
 use std::io::Write as _;
 
 use gort_core::deadlock::{self, Deadlock};
-use gort_core::{park, snapshot};
+use gort_core::{park, snapshot, tlscheck};
 
 use super::fatal::Fatal;
 use super::format::{Options, Traceback};
-use super::{Dump, unwind};
+use super::{Dump, held, unwind};
 
-/// Tells the core who reports a deadlock.
+/// Tells the core who reports what it finds.
 pub(crate) fn register() {
     deadlock::set_reporter(report_deadlock);
+    tlscheck::set_reporter(held::report);
 }
 
 /// The text of all goroutines.

@@ -11,6 +11,7 @@
 //!       ▼                                    format    Go's layout
 //!       │                                    known     what former dumps have resolved
 //!   text                                     fatal     what stands before the dump when the process dies
+//!                                            held      what stands before it when a goroutine holds a thread-local
 //! ```
 //!
 //! The core copies stacks while goroutines go on, and vouches for each copy. So nothing here hurries: names, which take
@@ -18,6 +19,7 @@
 
 pub(crate) mod fatal;
 pub(crate) mod format;
+mod held;
 mod known;
 mod live;
 pub(crate) mod modules;

@@ -21,7 +21,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::slice;
 
-use gimli::{BaseAddresses, EhFrame, EhFrameHdr, EndianSlice, NativeEndian, UnwindSection};
+use gimli::{
+    BaseAddresses, EhFrame, EhFrameHdr, EndianSlice, FrameDescriptionEntry, NativeEndian, RegisterRule,
+    UnwindContext, UnwindSection,
+};
+
+type Bytes = EndianSlice<'static, NativeEndian>;
+type Table = EhFrame<Bytes>;
+type Entry = FrameDescriptionEntry<Bytes>;
 
 /// What the unwind tables say about the function around an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +99,29 @@ impl Modules {
 
     /// The function around `addr`, if the module's unwind table lists one.
     pub(crate) fn function_at(&self, addr: usize) -> Option<Function> {
+        let (_, _, fde) = self.entry_at(addr)?;
+        Some(Function { start: fde.initial_address() as usize, switches_stack: fde.is_signal_trampoline() })
+    }
+
+    /// Where the function around `addr` has saved registers of its caller's, when it stands there: the register's number in
+    /// unwind tables, and how far from the end of the frame.
+    pub(crate) fn saves_at(&self, addr: usize) -> Vec<(u16, i64)> {
+        let Some((eh_frame, bases, fde)) = self.entry_at(addr) else { return Vec::new() };
+        let mut context = UnwindContext::new();
+        match fde.unwind_info_for_address(&eh_frame, &bases, &mut context, addr as u64) {
+            Ok(row) => row
+                .registers()
+                .filter_map(|(register, rule)| match rule {
+                    RegisterRule::Offset(offset) => Some((register.0, *offset)),
+                    _ => None,
+                })
+                .collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// What the unwind table of the module around `addr` says about the function there.
+    fn entry_at(&self, addr: usize) -> Option<(Table, BaseAddresses, Entry)> {
         let module = self.module_of(addr)?;
         let (hdr, eh_frame) = module.sections?;
         let bases = BaseAddresses::default()
@@ -104,7 +134,12 @@ impl Modules {
             .fde_for_address(&eh_frame, &bases, addr as u64, EhFrame::cie_from_offset)
             .ok()
             .filter(|fde| fde.contains(addr as u64))?;
-        Some(Function { start: fde.initial_address() as usize, switches_stack: fde.is_signal_trampoline() })
+        Some((eh_frame, bases, fde))
+    }
+
+    /// The program itself.
+    pub(crate) fn program(&self) -> Option<&LoadedModule> {
+        self.iter().find(|module| module.path == OsStr::new(PROGRAM))
     }
 
     /// The module that `addr` is in.
@@ -136,10 +171,12 @@ unsafe extern "C" fn add_module(info: *mut libc::dl_phdr_info, _size: usize, loa
     0
 }
 
-/// The program itself has no name here; this one holds also after its file has been moved or deleted.
+/// The program's own file, also after it has been moved or deleted.
+const PROGRAM: &str = "/proc/self/exe";
+
+/// The program itself has no name here.
 fn path_of(name: &CStr) -> PathBuf {
-    let name =
-        if name.is_empty() { OsStr::new("/proc/self/exe") } else { OsStr::from_bytes(name.to_bytes()) };
+    let name = if name.is_empty() { OsStr::new(PROGRAM) } else { OsStr::from_bytes(name.to_bytes()) };
     PathBuf::from(name)
 }
 

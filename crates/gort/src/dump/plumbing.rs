@@ -59,6 +59,32 @@ pub(crate) fn shown<'a>(names: impl ExactSizeIterator<Item = Option<&'a str>>) -
     if start < end { start..end } else { 0..names.len() }
 }
 
+/// Whether a call is the program's own: neither between it and the machine, nor at the start of its goroutine.
+pub(crate) fn is_users(name: Option<&str>) -> bool {
+    name.is_none_or(|name| !is_below_users(name) && !starts_goroutines(name))
+}
+
+/// Whether a call has borrowed a thread-local for as long as it lasts.
+pub(crate) fn borrows_thread_local(name: &str) -> bool {
+    path_of(name).starts_with("std::thread::local::LocalKey")
+        || path_of(name).starts_with("std::sys::thread_local::")
+}
+
+/// Whether this is the function that a goroutine's closure is called by, and in optimised builds mostly inlined into.
+pub(crate) fn calls_the_closure(name: &str) -> bool {
+    path_of(name).starts_with("gort_core::g::start::start")
+}
+
+/// Whether a function is gort's own.
+pub(crate) fn is_gorts(name: &str) -> bool {
+    matches!(crate_of(name), "gort" | "gort_core") && !name.contains("::tests::")
+}
+
+/// Whether a thread-local is std's or gort's own. They use them in passing.
+pub(crate) fn is_used_in_passing(thread_local: &str) -> bool {
+    is_below_users(thread_local)
+}
+
 fn first_shown(names: &[Option<&str>]) -> usize {
     let below = names.iter().take_while(|name| name.is_some_and(is_below_users)).count();
     let last_of =

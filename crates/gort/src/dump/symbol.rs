@@ -20,10 +20,11 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fs::File;
 use std::mem;
+use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
 
-use object::{Object, ReadCache, SymbolMap, SymbolMapName};
+use object::{Object, ObjectSymbol, ReadCache, SymbolKind, SymbolMap, SymbolMapName};
 use rustc_demangle::demangle;
 
 use super::known::{self, Resolutions};
@@ -106,6 +107,41 @@ impl Drop for Symbols {
     fn drop(&mut self) {
         known::give_back(self.changes, mem::take(&mut self.known));
     }
+}
+
+/// A program's thread-locals, as its symbol table has them.
+#[derive(Default)]
+pub(crate) struct ThreadLocals(Vec<(Range<usize>, Box<str>)>);
+
+impl ThreadLocals {
+    /// None if there is no symbol table.
+    pub(crate) fn of(module: &LoadedModule) -> Option<ThreadLocals> {
+        let cache = ReadCache::new(File::open(&module.path).ok()?);
+        let file = object::File::parse(&cache).ok()?;
+        let thread_locals = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Tls);
+        let place = |symbol: object::Symbol<'_, '_, _>| {
+            let start = symbol.address() as usize;
+            let name = declared_name(&format!("{:#}", demangle(symbol.name().ok()?))).into();
+            Some((start..start + symbol.size() as usize, name))
+        };
+        Some(ThreadLocals(thread_locals.filter_map(place).collect()))
+    }
+
+    /// The path of the one at `offset` in the program's segment of thread-locals.
+    pub(crate) fn at(&self, offset: usize) -> Option<&str> {
+        self.0.iter().find(|(place, _)| place.contains(&offset)).map(|(_, name)| &**name)
+    }
+}
+
+/// What `thread_local!` was given: without the constants and closures that it puts the value into.
+fn declared_name(path: &str) -> &str {
+    let mut name = path.strip_suffix("::__RUST_STD_INTERNAL_VAL").unwrap_or(path);
+    while let Some((outer, last)) = name.rsplit_once("::")
+        && last.starts_with('{')
+    {
+        name = outer;
+    }
+    name
 }
 
 /// The calls at `pc`, innermost first, as the debug information (or else the symbol table) has them.

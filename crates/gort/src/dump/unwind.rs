@@ -156,29 +156,44 @@ impl Walker {
     /// The frames of a stack whose innermost live frame stands at `context`.
     pub(crate) fn walk(&mut self, context: Context, stack: &impl StackWords) -> Trace {
         let mut kept = Ends::default();
+        let complete = self.each_frame(context, stack, |frame| kept.push(frame.pc));
+        Trace { truncated: !complete, ..kept.into_trace() }
+    }
+
+    /// Calls `visit` for each frame, innermost first. Whether the stack's outermost frame was reached.
+    pub(crate) fn each_frame(
+        &mut self,
+        context: Context,
+        stack: &impl StackWords,
+        mut visit: impl FnMut(Frame),
+    ) -> bool {
         let range = stack.range();
         let mut regs = context;
         let mut pc = Pc::exact(context.pc);
-        let mut truncated = true;
         while range.contains(&regs.sp) && self.modules.is_code(pc.lookup()) {
-            kept.push(pc);
+            visit(Frame { pc, sp: regs.sp });
             if self.steps.ends_at(pc, &self.modules) {
-                truncated = false;
-                break;
+                return true;
             }
             let before = regs.sp;
             match self.steps.step(pc, &mut regs, stack) {
                 // Invariant 2. A frame holds at least the return address just taken, so equality is no progress either.
                 Step::Caller if regs.sp > before => pc = Pc::return_to(regs.pc),
-                Step::Caller | Step::Lost => break,
-                Step::End => {
-                    truncated = false;
-                    break;
-                }
+                Step::Caller | Step::Lost => return false,
+                Step::End => return true,
             }
         }
-        Trace { truncated, ..kept.into_trace() }
+        false
     }
+}
+
+/// A frame of a stack that is being walked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    /// Where its function stands.
+    pub(crate) pc: Pc,
+    /// Its lowest address. It reaches to the next frame's.
+    pub(crate) sp: usize,
 }
 
 /// What became of a step to the caller's frame.
