@@ -428,7 +428,7 @@ fn loom_submitted_from_outside_while_a_processor_is_being_taken() {
 /// A goroutine is frozen on one of two processors while another comes from outside: both go on.
 #[test]
 fn loom_submitted_while_a_goroutine_is_frozen() {
-    model::check(|| {
+    model::check_large(|| {
         let world = World::new(2, 4, 2, 0);
         world.runs(0, 1, Some(0));
         let world = Arc::new(world);
@@ -580,7 +580,7 @@ fn loom_event_while_the_last_machine_goes_idle() {
 /// Both machines go idle: one of them watches.
 #[test]
 fn loom_event_while_the_last_two_machines_go_idle() {
-    model::check(|| {
+    model::check_large(|| {
         let world = World::new(2, 3, 1, 0).with_descriptors(1, 0);
         assert!(world.begin_to_wait(0));
         let world = Arc::new(world);
