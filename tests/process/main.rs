@@ -3,6 +3,7 @@
 
 mod blockers;
 mod child;
+mod children;
 mod deadlocks;
 mod ends;
 mod exits;
@@ -17,4 +18,5 @@ mod misuse;
 mod network;
 mod overflows;
 mod signals;
+mod threads;
 mod urgent;

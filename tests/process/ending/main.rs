@@ -3,6 +3,7 @@
 //! The first argument names the ending; more arguments are the ending's own. What a test waits for goes to stdout.
 
 mod blockers;
+mod children;
 mod deadlocks;
 mod ends;
 mod exits;
@@ -17,6 +18,7 @@ mod misuse;
 mod network;
 mod overflows;
 mod signals;
+mod threads;
 mod tools;
 mod urgent;
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
     let rooms = [
         blockers::ALL,
+        children::ALL,
         deadlocks::ALL,
         ends::ALL,
         fire::ALL,
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         network::ALL,
         overflows::ALL,
         signals::ALL,
+        threads::ALL,
         urgent::ALL,
     ];
     match rooms.concat().iter().find(|(known, _)| *known == name) {

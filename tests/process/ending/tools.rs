@@ -22,12 +22,17 @@ pub(crate) fn procs() -> usize {
 
 /// Runs `main` as the main goroutine; the program is over if it takes too long, and says where everybody stands.
 pub(crate) fn bounded(main: impl FnOnce() + Send + 'static) -> ExitCode {
+    bounded_by(BOUND, main)
+}
+
+/// As [`bounded`], by as much as that.
+pub(crate) fn bounded_by(bound: Duration, main: impl FnOnce() + Send + 'static) -> ExitCode {
     let over = Arc::new(AtomicBool::new(false));
     let (watched, began) = (over.clone(), Instant::now());
     let watch = std::thread::spawn(move || {
         while !watched.load(Ordering::Relaxed) {
-            if began.elapsed() > BOUND {
-                eprintln!("not over after {BOUND:?}\n{:#?}", gort::runtime::stats());
+            if began.elapsed() > bound {
+                eprintln!("not over after {bound:?}\n{:#?}", gort::runtime::stats());
                 eprintln!("{}", gort::runtime::dump());
                 std::process::exit(3);
             }

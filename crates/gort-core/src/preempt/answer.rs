@@ -5,7 +5,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::resume;
 use crate::m::M;
@@ -19,9 +19,13 @@ type ShortHandler = unsafe extern "C" fn(libc::c_int);
 static THEIRS: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 const LONG: usize = 1;
 
+/// The process whose monitor asks. A fork of it has machines that were asked, and nobody to bring them a processor.
+static ASKER: AtomicI32 = AtomicI32::new(0);
+
 /// Installs the handler, in front of the program's own.
 pub(super) fn install() -> io::Result<()> {
     remember(current()?);
+    ASKER.store(std::process::id().cast_signed(), Ordering::Relaxed);
     // SAFETY: an all-zero sigaction is a valid value: no flags, empty mask.
     let mut ours: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     ours.sa_sigaction = on_urgent as *const () as usize;
@@ -59,7 +63,9 @@ fn remember(theirs: libc::sigaction) {
 /// # Safety
 /// Called by the kernel, or by a handler that passes on what the kernel gave it.
 unsafe extern "C" fn on_urgent(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let Some(m) = M::current().filter(|m| m.asked.swap(false, Ordering::Relaxed)) else {
+    // SAFETY: as it came.
+    let ours = unsafe { is_ours(info) };
+    let Some(m) = M::current().filter(|m| ours && m.asked.swap(false, Ordering::Relaxed)) else {
         // SAFETY: the kernel's record, which comes with SA_SIGINFO, also by way of a handler that passes it on.
         if unsafe { mark(info) } {
             // SAFETY: passed on as it came.
@@ -76,6 +82,19 @@ unsafe extern "C" fn on_urgent(signal: libc::c_int, info: *mut libc::siginfo_t, 
         the_runtime().freeze(m, g);
         m.door.leave();
     }
+}
+
+/// Whether the monitor may have sent it. If not, and the monitor has sent one at the same moment, the kernel has made one
+/// signal of both: then the monitor will ask again.
+///
+/// # Safety
+/// The pointer is null or what the kernel gave to a handler.
+unsafe fn is_ours(info: *const libc::siginfo_t) -> bool {
+    // SAFETY: the caller's promise; a signal of a thread comes with its sender.
+    unsafe { info.as_ref() }.is_some_and(|info| {
+        // SAFETY: as above.
+        info.si_code == libc::SI_TKILL && unsafe { info.si_pid() } == ASKER.load(Ordering::Relaxed)
+    })
 }
 
 /// Marks the kernel's record of a signal; false if it is marked already. A handler that was installed over ours may well pass

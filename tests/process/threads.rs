@@ -1,0 +1,41 @@
+//! The threads under the goroutines, seen from the program and from the system.
+
+use crate::child::{ending, ok, ok_on, run};
+
+ok! {
+    tying_to_a_thread_nests "pin-nests"
+    who_is_tied_to_a_thread_is_alone_there "pin-alone"
+    who_is_tied_to_a_thread_is_preempted_there "pin-preempted"
+    who_is_tied_to_a_thread_blocks_it "pin-blocked"
+    who_ends_tied_to_a_thread_ends_it "pin-exit"
+    channels_between_tied_and_others "pin-channels"
+    threads_have_names "thread-names"
+}
+
+#[test]
+fn idle_threads_end() {
+    ok_on(&["2"], "thread-idle");
+}
+
+/// One more than main's own, the helper and the monitor.
+#[test]
+fn no_thread_at_all_is_fatal() {
+    let ended = run(ending(&["thread-none-left", "3"]).env("GOMAXPROCS", "2"));
+    if ended.stdout == "skipped\n" {
+        return;
+    }
+    ended.status(2).said(&[]).complained(
+        "runtime: failed to create new OS thread (have 0 already; errno=11)\n\
+         runtime: may need to increase max user processes (ulimit -u)\n\
+         fatal error: newosproc\n",
+    );
+}
+
+#[test]
+fn few_threads_are_made_do_with() {
+    for limit in ["4", "5", "6", "9"] {
+        let ended = run(ending(&["thread-none-left", limit]).env("GOMAXPROCS", "4"));
+        ended.status(0);
+        assert!(["ok\n", "skipped\n"].contains(&ended.stdout.as_str()) && ended.stderr.is_empty(), "{ended}");
+    }
+}
