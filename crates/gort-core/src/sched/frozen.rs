@@ -139,6 +139,17 @@ impl Runtime {
         m.wake_with(p);
     }
 
+    /// Brings `p`, for which no other machine can be had, to the first in line, whoever's turn it is. False: nobody is in line.
+    pub(super) fn thaw_early(&self, p: &'static P) -> bool {
+        let frozen = {
+            let mut shared = self.shared.lock();
+            let frozen = shared.frozen.pop();
+            self.publish_global(&shared);
+            frozen
+        };
+        frozen.inspect(|m| self.thaw(m, p)).is_some()
+    }
+
     /// Lets the first in line go on without a processor, if it has been there since `before`: it may hold what everybody
     /// else waits for. It is in a call that was found, from here on.
     pub(crate) fn thaw_without(&self, before: Moment) -> Option<&'static M> {

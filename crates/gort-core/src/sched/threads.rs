@@ -10,11 +10,9 @@
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
-use std::time::Duration;
 use std::{io, ptr, thread};
 
 use super::Runtime;
-use crate::env::Moment;
 use crate::lock::Spin;
 use crate::m::M;
 use crate::m::note::Note;
@@ -233,8 +231,9 @@ impl Runtime {
         self.threads.put_spare(m);
     }
 
-    /// The system gives no thread now. While other machines run the processor goes back to the idle list, and the
-    /// monitor tries again; without any machine nothing would ever go on.
+    /// The system gives no thread now. A machine that is frozen has one: it gets the processor before its turn. Or else other
+    /// machines run, and will find what there is to do; the processor is given away anew, and that may end here again.
+    /// Without any machine nothing would ever go on.
     fn no_thread(&self, p: &'static P, error: &io::Error) {
         let have = self.threads.machines.load(Ordering::Relaxed);
         if have == 0 {
@@ -247,11 +246,14 @@ impl Runtime {
             }
             sys::throw(format_args!("newosproc"));
         }
-        // Not at once: whoever would ask again would get the same answer.
-        self.threads.note.sleep(Some(Moment::after(Duration::from_millis(10))));
         if p.starts_spinning.get() {
             self.search.stop();
         }
+        if self.thaw_early(p) {
+            return;
+        }
+        // Not at once: whoever would ask again would get the same answer. (Not on the note, which those wake who ask.)
+        let _ = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 0, tv_nsec: 10_000_000 });
         self.handoff_p(p);
     }
 }
