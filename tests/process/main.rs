@@ -18,5 +18,6 @@ mod misuse;
 mod network;
 mod overflows;
 mod signals;
+mod soak;
 mod threads;
 mod urgent;

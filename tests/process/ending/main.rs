@@ -18,6 +18,7 @@ mod misuse;
 mod network;
 mod overflows;
 mod signals;
+mod soak;
 mod threads;
 mod tools;
 mod urgent;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         network::ALL,
         overflows::ALL,
         signals::ALL,
+        soak::ALL,
         threads::ALL,
         urgent::ALL,
     ];
