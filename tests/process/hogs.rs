@@ -50,3 +50,25 @@ fn preemption_can_be_switched_off() {
     let ended = run(ending(&["hog-switched-off", "checkpoints"]).env("GOMAXPROCS", "1"));
     ended.status(0).said(&["others ran"]);
 }
+
+/// Debuggers see each SIGURG and pass it on: the program ends as without. Where there is none, nothing is shown.
+#[test]
+fn hogs_under_a_debugger() {
+    let debuggers: [&[&str]; 2] =
+        [&["gdb", "-batch", "-ex", "run", "--args"], &["strace", "-f", "-o", "/dev/null"]];
+    for debugger in debuggers {
+        if std::process::Command::new(debugger[0]).arg("--version").output().is_err() {
+            eprintln!("there is no {}", debugger[0]);
+            continue;
+        }
+        for procs in ["1", "2"] {
+            let program = ending(&["hog-ping-pong"]);
+            let mut command = std::process::Command::new(debugger[0]);
+            command.args(&debugger[1..]).arg(program.get_program()).args(program.get_args());
+            let ended = run(command.env("GOMAXPROCS", procs).env_remove("GORT_DEBUG"));
+            ended.status(0).silent_about("panicked");
+            assert!(ended.stdout.lines().any(|line| line == "ok"), "{ended}");
+            assert!(!ended.stdout.contains("exited with code"), "{ended}");
+        }
+    }
+}

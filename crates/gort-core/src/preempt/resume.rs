@@ -31,12 +31,18 @@ pub(super) fn note_registers(g: &G, context: *mut libc::c_void) {
 ///     0f 05          syscall
 ///     ..                             ◄── would go on here, with -EINTR in rax
 /// ```
+///
+/// A futex is waited for by way of the C library's `syscall`, which has forgotten the number by then. But the kernel remembers
+/// how to go on with a futex's wait that has a time-out, until this handler returns: so it goes on in here. Its thread then
+/// sleeps outside the runtime as before, and may lose its processor.
 pub(super) fn restart_interrupted_call(context: *mut libc::c_void) {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     {
         const MOV_EAX: u8 = 0xb8;
         const SYSCALL: [u8; 2] = [0x0f, 0x05];
         const LENGTH: i64 = 7;
+        /// `mov r9, [rsp + 8]`, the last argument's, and `syscall`: the end of glibc's function of that name.
+        const BY_FUNCTION: [u8; LENGTH as usize] = [0x4c, 0x8b, 0x4c, 0x24, 0x08, 0x0f, 0x05];
         // SAFETY: with SA_SIGINFO the third argument of a handler is a valid ucontext, which is ours to change.
         let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
         if registers[libc::REG_RAX as usize] != -i64::from(libc::EINTR) {
@@ -52,8 +58,31 @@ pub(super) fn restart_interrupted_call(context: *mut libc::c_void) {
         let code = unsafe { before.cast::<[u8; LENGTH as usize]>().read_unaligned() };
         if code[0] == MOV_EAX && code[5..] == SYSCALL {
             registers[libc::REG_RIP as usize] = pc - LENGTH;
+        } else if code == BY_FUNCTION && is_timed_futex_wait(registers) {
+            registers[libc::REG_RAX as usize] = restart_syscall();
         }
     }
     #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
     let _ = context;
+}
+
+/// By its arguments. Hardly any other call has such a small number for its second and a pointer for its fourth.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn is_timed_futex_wait(registers: &[i64; 23]) -> bool {
+    const FLAGS: i64 = (libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) as i64;
+    const WAIT: i64 = libc::FUTEX_WAIT as i64;
+    const WAIT_BITSET: i64 = libc::FUTEX_WAIT_BITSET as i64;
+    let (operation, timeout) = (registers[libc::REG_RSI as usize], registers[libc::REG_R10 as usize]);
+    matches!(operation & !FLAGS, WAIT | WAIT_BITSET) && timeout != 0
+}
+
+/// Goes on with the calling thread's interrupted call, if the kernel remembers one. Does not touch errno.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn restart_syscall() -> i64 {
+    let mut result = libc::SYS_restart_syscall;
+    // SAFETY: the call has no arguments, and writes where the interrupted one was to write.
+    unsafe {
+        std::arch::asm!("syscall", inlateout("rax") result, lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    result
 }
