@@ -4,8 +4,7 @@
 #   ci/tls.sh
 #
 # Builds one of the tests' programs four ways and runs it: at release's default flags it has to complain, with each
-# remedy that docs/SAFETY.md names it must not, and in all of them a thread-local that is borrowed across a park has to
-# be found. Four release builds: minutes.
+# remedy that docs/SAFETY.md names it must not, and in all of them an `Rc` that is held across a park has to be found. Four release builds: minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,10 +24,10 @@ build() {
     local run=(env GOMAXPROCS=1 GORT_TLSCHECK=1 "$out/$name/$program/ending" held)
     local quiet held
     quiet="$("${run[@]}" nothing busy 2>&1 >/dev/null)"
-    held="$("${run[@]}" borrow busy 2>&1 >/dev/null)"
+    held="$("${run[@]}" rc busy 2>&1 >/dev/null)"
     [[ "$(grep -c "$complaint" <<<"$quiet")" == "$expected" ]] || fail "$name" "code model" "$quiet"
     [[ "$(grep -c '^gort: goroutine ' <<<"$quiet")" == 0 ]] || fail "$name" "a clean program" "$quiet"
-    [[ "$(grep -c '^gort: goroutine ' <<<"$held")" == 1 ]] || fail "$name" "a borrow" "$held"
+    [[ "$(grep -c '^gort: goroutine ' <<<"$held")" == 1 ]] || fail "$name" "a pointer that is held" "$held"
     echo "tls: $name: as it should be"
 }
 fail() {

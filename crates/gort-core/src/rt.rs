@@ -46,7 +46,9 @@ fn build(options: Options) -> io::Result<()> {
     membarrier::register();
     preempt::init();
     tlscheck::configure();
-    rt.start_helper(tlscheck::model::begin(&rt.pool, rt.default_class)?)?;
+    // On the stack that the main goroutine will then use.
+    let main_class = class::for_bytes(MAIN_STACK).expect("the size is in range");
+    rt.start_helper(tlscheck::model::begin(&rt.pool, main_class)?)?;
     let (procs, fixed) = match options.procs {
         Some(n) => (n, true),
         None => cpus::initial_procs(),
