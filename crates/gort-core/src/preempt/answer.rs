@@ -99,16 +99,17 @@ unsafe fn is_ours(info: *const libc::siginfo_t) -> bool {
 
 /// Marks the kernel's record of a signal; false if it is marked already. A handler that was installed over ours may well pass
 /// on to ours what it gets, and it gets it from ours, once ours is in front again: without this they would call each other
-/// until the stack ends. The mark is in the part of the record that the kernel fills with zeros.
+/// until the stack ends. The mark is in the part of the record that the kernel fills with zeros: in the last word but one,
+/// for the last one is where the rooms above that listen to signals put theirs, for the same reason.
 ///
 /// # Safety
 /// The pointer is null or what the kernel gave to a handler.
 unsafe fn mark(info: *mut libc::siginfo_t) -> bool {
-    const LAST_WORD: usize = size_of::<libc::siginfo_t>() / size_of::<u64>() - 1;
+    const WORDS: usize = size_of::<libc::siginfo_t>() / size_of::<u64>();
     const MARK: u64 = 0x676f_7274_5552_4721;
     // SAFETY: the record is on the handler's stack, and this thread's alone.
-    let Some(last) = (unsafe { info.cast::<[u64; LAST_WORD + 1]>().as_mut() }) else { return false };
-    std::mem::replace(&mut last[LAST_WORD], MARK) != MARK
+    let Some(words) = (unsafe { info.cast::<[u64; WORDS]>().as_mut() }) else { return false };
+    std::mem::replace(&mut words[WORDS - 2], MARK) != MARK
 }
 
 /// # Safety

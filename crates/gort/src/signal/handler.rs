@@ -81,7 +81,7 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
 /// us: the runtime puts its handler of SIGURG in front of ours, over which ours was placed.
 ///
 /// The mark is in the delivery's own siginfo, in the last word of 128 bytes, of which the kernel uses less than half and
-/// clears the rest.
+/// clears the rest. (The runtime's handler of SIGURG has its own mark beside it.)
 ///
 /// # Safety
 /// `info` is a valid siginfo, which nobody else looks at.
