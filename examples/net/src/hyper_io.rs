@@ -105,7 +105,15 @@ struct Input {
 
 impl Input {
     fn new(stream: TcpStream) -> Input {
-        Input { stream, buf: vec![0; 8192].into(), start: 0, end: 0, ended: None, starved: false, last_call: None }
+        Input {
+            stream,
+            buf: vec![0; 8192].into(),
+            start: 0,
+            end: 0,
+            ended: None,
+            starved: false,
+            last_call: None,
+        }
     }
 
     /// Waits for bytes, the end, or an error; or until the context is done, when that is news.
@@ -117,15 +125,17 @@ impl Input {
             match self.stream.read(&mut self.buf) {
                 Ok(0) => self.ended = Some(Ok(())),
                 Ok(size) => self.end = size,
-                Err(error) if error.kind() == ErrorKind::TimedOut && ctx.err().is_some() => match self.last_call {
-                    None => {}
-                    Some(last_call) if Instant::now() < last_call => {
-                        // Fails if the stream is closed: the next read will say so.
-                        let _ = self.stream.set_read_deadline(last_call);
-                        continue;
+                Err(error) if error.kind() == ErrorKind::TimedOut && ctx.err().is_some() => {
+                    match self.last_call {
+                        None => {}
+                        Some(last_call) if Instant::now() < last_call => {
+                            // Fails if the stream is closed: the next read will say so.
+                            let _ = self.stream.set_read_deadline(last_call);
+                            continue;
+                        }
+                        Some(_) => self.ended = Some(Err(error)),
                     }
-                    Some(_) => self.ended = Some(Err(error)),
-                },
+                }
                 Err(error) => self.ended = Some(Err(error)),
             }
             return;

@@ -70,7 +70,9 @@ pub fn shout_back(stream: TcpStream, ctx: &Context, config: Arc<ServerConfig>) -
             }
             // The end, a line without one, or the server's own end: what has come completely has been answered.
             Ok(_) => return end(lines.get_mut()),
-            Err(error) if error.kind() == ErrorKind::TimedOut && ctx.err().is_some() => return end(lines.get_mut()),
+            Err(error) if error.kind() == ErrorKind::TimedOut && ctx.err().is_some() => {
+                return end(lines.get_mut());
+            }
             Err(error) => return Err(error),
         }
     }

@@ -28,7 +28,11 @@ pub struct GortConnector;
 impl Connector for GortConnector {
     type Out = GortTransport;
 
-    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<GortTransport>, ureq::Error> {
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        _: Option<()>,
+    ) -> Result<Option<GortTransport>, ureq::Error> {
         let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
         for addr in &details.addrs {
             let connected = match details.timeout.not_zero() {
@@ -84,8 +88,7 @@ impl Transport for GortTransport {
         let timeout = timeout.for_read();
         let mut stream = &self.socket.0;
         stream.set_read_timeout(timeout.not_zero().map(|limit| *limit))?;
-        let size =
-            stream.read(self.buffers.input_append_buf()).map_err(|error| limited(error, timeout))?;
+        let size = stream.read(self.buffers.input_append_buf()).map_err(|error| limited(error, timeout))?;
         self.buffers.input_appended(size);
         Ok(size > 0)
     }

@@ -27,9 +27,8 @@ pub fn echo(stream: TcpStream, ctx: &Context) -> io::Result<()> {
     stream.set_read_timeout(Some(SILENCE_LIMIT))?;
     stream.set_write_timeout(Some(SILENCE_LIMIT))?;
     let _waking = wake_on_done(ctx, &stream);
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_LIMIT))
-        .max_frame_size(Some(MESSAGE_LIMIT));
+    let config =
+        WebSocketConfig::default().max_message_size(Some(MESSAGE_LIMIT)).max_frame_size(Some(MESSAGE_LIMIT));
     let mut socket = tungstenite::accept_with_config(stream, Some(config)).map_err(|error| match error {
         HandshakeError::Failure(error) => into_io(error),
         HandshakeError::Interrupted(_) => ErrorKind::WouldBlock.into(), // not with a socket that waits

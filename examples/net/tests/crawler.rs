@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gort::net::TcpListener;
 use gort_examples_net::crawler::{self, Fetcher, HostLimits, Store};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use rustix::process::{Pid, Signal, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -50,9 +50,10 @@ fn many_find_what_one_finds() {
 
     let one = directory.file("one.db");
     let alone =
-        crawler::crawl_alone(&ctx, &url, &Fetcher::new(100_000, PATIENCE), Store::open(&one).unwrap()).unwrap();
+        crawler::crawl_alone(&ctx, &url, &Fetcher::new(100_000, PATIENCE), Store::open(&one).unwrap())
+            .unwrap();
     let many = directory.file("many.db");
-    let bar = ProgressBar::hidden();
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
     let together =
         crawler::crawl(&ctx, &url, 24, &Fetcher::new(100_000, PATIENCE), Store::open(&many).unwrap(), &bar)
             .unwrap();

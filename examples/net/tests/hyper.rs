@@ -52,7 +52,9 @@ fn an_answer_may_come_before_the_body() {
     assert_eq!(client.answer().unwrap().unwrap().status, 404);
 
     let mut client = server.connect();
-    client.send("POST / HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n").unwrap();
+    client
+        .send("POST / HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n")
+        .unwrap();
     assert_eq!(client.answer().unwrap().unwrap().status, 100);
     client.send("abc").unwrap();
     assert_eq!(client.answer().unwrap().unwrap().body, "abc");

@@ -14,12 +14,23 @@ impl Redis {
     /// `None` if no server is installed.
     fn start() -> Option<Redis> {
         // Somebody may take the port before the server does: then with another one.
-        (0..10).find_map(|_| Redis::start_at(free_port()).transpose()).map(|result| result.expect("it can be run"))
+        (0..10)
+            .find_map(|_| Redis::start_at(free_port()).transpose())
+            .map(|result| result.expect("it can be run"))
     }
 
     fn start_at(port: u16) -> std::io::Result<Option<Redis>> {
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]);
         command.args(["--dir", "/"]).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = match command.spawn() {
             Ok(child) => child,
@@ -27,7 +38,8 @@ impl Redis {
             Err(error) => return Err(error),
         };
         let log = BufReader::new(child.stdout.take().expect("it has been asked for"));
-        let ready = log.lines().map_while(Result::ok).any(|line| line.to_lowercase().contains("ready to accept"));
+        let ready =
+            log.lines().map_while(Result::ok).any(|line| line.to_lowercase().contains("ready to accept"));
         let redis = Redis { child, port };
         Ok(ready.then_some(redis))
     }
@@ -42,7 +54,10 @@ impl Drop for Redis {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("there is a free port").port()
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("there is a free port")
+        .port()
 }
 
 #[test]

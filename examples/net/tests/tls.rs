@@ -56,8 +56,7 @@ fn many_clients_at_once() {
 fn lines_longer_than_a_record() {
     let identity = Identity::make().unwrap();
     let (addr, _stop, _) = start(&identity);
-    let stream =
-        tls::connect(TcpStream::connect(addr).unwrap(), identity.client_config().unwrap()).unwrap();
+    let stream = tls::connect(TcpStream::connect(addr).unwrap(), identity.client_config().unwrap()).unwrap();
     let mut stream = BufReader::new(stream);
     let line = "abc".repeat(15_000);
     writeln!(stream.get_mut(), "{line}").unwrap();
@@ -70,8 +69,7 @@ fn lines_longer_than_a_record() {
 fn a_stranger_is_not_trusted() {
     let (identity, other) = (Identity::make().unwrap(), Identity::make().unwrap());
     let (addr, _stop, _) = start(&identity);
-    let mut stream =
-        tls::connect(TcpStream::connect(addr).unwrap(), other.client_config().unwrap()).unwrap();
+    let mut stream = tls::connect(TcpStream::connect(addr).unwrap(), other.client_config().unwrap()).unwrap();
     let error = stream.write_all(b"hello\n").and_then(|()| stream.flush()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
     assert!(error.to_string().contains("certificate"), "{error}");

@@ -36,7 +36,13 @@ fn limits() -> Limits {
         return Limits::default();
     }
     let short = Duration::from_millis(500);
-    Limits { idle_time: 4 * short, head_time: short, body_time: short, write_time: short, ..Limits::default() }
+    Limits {
+        idle_time: 4 * short,
+        head_time: short,
+        body_time: short,
+        write_time: short,
+        ..Limits::default()
+    }
 }
 
 fn handle(request: &Request) -> Response {

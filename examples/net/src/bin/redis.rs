@@ -21,7 +21,9 @@ const ROUNDS: u64 = 25;
 
 #[gort::main(unsafe(migrate), maxprocs = 2)]
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let Some(url) = std::env::args().nth(1) else { return Err("usage: redis redis://127.0.0.1:<port>/".into()) };
+    let Some(url) = std::env::args().nth(1) else {
+        return Err("usage: redis redis://127.0.0.1:<port>/".into());
+    };
     let client = Client::open(url)?;
     let mut connection = client.get_connection()?;
     let () = connection.del(("gort:all", "gort:over"))?;
@@ -55,7 +57,8 @@ fn count(client: &Client, number: u64) -> RedisResult<()> {
     let own = format!("gort:own:{number}");
     let () = connection.del(&own)?;
     for round in 1..=ROUNDS {
-        let (_, counted): (u64, u64) = redis::pipe().incr("gort:all", 1).incr(&own, 1).query(&mut connection)?;
+        let (_, counted): (u64, u64) =
+            redis::pipe().incr("gort:all", 1).incr(&own, 1).query(&mut connection)?;
         assert_eq!(counted, round, "nobody else counts {own}");
         let _: u64 = connection.incr("gort:all", 1)?;
     }

@@ -63,7 +63,8 @@ impl Fetcher {
 
     fn ask(&self, uri: &Uri) -> Result<(u16, String, Option<String>), ureq::Error> {
         let mut answer = self.agent.get(uri).call()?;
-        let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let location =
+            answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = answer.body_mut().with_config().limit(SIZE_LIMIT).lossy_utf8(true).read_to_string()?;
         Ok((answer.status().as_u16(), body, location))
     }

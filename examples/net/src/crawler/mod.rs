@@ -84,7 +84,8 @@ pub fn crawl(
         };
         bar.inc(1);
         outcome.stored += 1;
-        let new: Vec<String> = page.links.iter().filter(|link| seen.insert((*link).clone())).cloned().collect();
+        let new: Vec<String> =
+            page.links.iter().filter(|link| seen.insert((*link).clone())).cloned().collect();
         if ctx.err().is_some() {
             outcome.left += new.len();
         } else {

@@ -63,7 +63,8 @@ fn numbered(number: usize, pages: usize) -> Response {
 }
 
 fn page<'a>(title: &str, links: impl IntoIterator<Item = &'a str>) -> Response {
-    let links: String = links.into_iter().map(|link| format!("<li><a href=\"{link}\">{link}</a>\n")).collect();
+    let links: String =
+        links.into_iter().map(|link| format!("<li><a href=\"{link}\">{link}</a>\n")).collect();
     let text = format!("<!doctype html><title>{title}</title>\n<h1>{title}</h1>\n<ul>\n{links}</ul>\n");
     Response::new(200, text).with("content-type", "text/html; charset=utf-8")
 }

@@ -37,6 +37,9 @@ use gort::net::TcpStream;
 use crate::serve::wake_on_done;
 use request::Head;
 
+/// How long a client may take to see that it has been refused.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// How much a client may ask of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -159,7 +162,9 @@ impl Connection<'_> {
         }
         match self.read(self.limits.head) {
             Ok(size) => Ok(size > 0),
-            Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::ConnectionReset) => Ok(false),
+            Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::ConnectionReset) => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -168,7 +173,11 @@ impl Connection<'_> {
         let deadline = Instant::now() + self.limits.head_time;
         loop {
             if let Some(head) = Head::parse(&self.buf)? {
-                return if head.size > self.limits.head { Err(Refusal::HeadTooLong.into()) } else { Ok(Some(head)) };
+                return if head.size > self.limits.head {
+                    Err(Refusal::HeadTooLong.into())
+                } else {
+                    Ok(Some(head))
+                };
             }
             if self.buf.len() >= self.limits.head {
                 return Err(Refusal::HeadTooLong.into());
@@ -205,18 +214,13 @@ impl Connection<'_> {
         stream.write_all(&response.to_bytes(keep_alive, head_only))
     }
 
-    /// Ends our half, and drops what still comes, for a second and up to a megabyte: see the head of the file.
+    /// Ends our half, and for [`LINGER`] drops what still comes: see the head of the file.
     fn let_go(&self) -> io::Result<()> {
         let mut stream = self.stream;
         stream.shutdown(Shutdown::Write)?;
-        stream.set_read_deadline(Instant::now() + Duration::from_secs(1))?;
+        stream.set_read_deadline(Instant::now() + LINGER)?;
         let mut dropped = [0; 16 << 10];
-        for _ in 0..64 {
-            match stream.read(&mut dropped) {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-        }
+        while stream.read(&mut dropped).is_ok_and(|size| size > 0) {}
         Ok(())
     }
 }

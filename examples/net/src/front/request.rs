@@ -73,10 +73,17 @@ impl Head {
         let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
             return Err(Refusal::Malformed);
         };
-        let headers = parsed.headers.iter().map(|h| (h.name.to_ascii_lowercase(), h.value.to_vec())).collect();
-        let mut request =
-            Request { method: method.into(), target: target.into(), headers, body: Vec::new(), keep_alive: false };
-        let persistent = if minor == 0 { has_token(&request, "keep-alive") } else { !has_token(&request, "close") };
+        let headers =
+            parsed.headers.iter().map(|h| (h.name.to_ascii_lowercase(), h.value.to_vec())).collect();
+        let mut request = Request {
+            method: method.into(),
+            target: target.into(),
+            headers,
+            body: Vec::new(),
+            keep_alive: false,
+        };
+        let persistent =
+            if minor == 0 { has_token(&request, "keep-alive") } else { !has_token(&request, "close") };
         request.keep_alive = persistent;
         let body = body_size(&request)?;
         let wants_continue =
@@ -118,7 +125,8 @@ mod tests {
     use super::{Head, Refusal};
 
     fn parse(text: &str) -> Result<Option<(usize, usize, bool)>, Refusal> {
-        Head::parse(text.as_bytes()).map(|head| head.map(|head| (head.size, head.body, head.request.keep_alive)))
+        Head::parse(text.as_bytes())
+            .map(|head| head.map(|head| (head.size, head.body, head.request.keep_alive)))
     }
 
     #[test]

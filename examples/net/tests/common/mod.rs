@@ -22,7 +22,8 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it, and waits until it listens.
     pub(crate) fn start(command: &mut Command) -> Server {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it can be started");
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it can be started");
         let mut stdout = BufReader::new(child.stdout.take().expect("it has been asked for"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("it prints text");
