@@ -42,13 +42,23 @@ use hyper::service::HttpService;
 
 use crate::serve::{GRACE, wake_on_done};
 
-/// From the end of an answer to the end of the next request's head, waiting for a request included.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
-/// The longest silence inside a body, in either direction.
-const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the end of an answer to the end of the next request's head, waiting for a request included.
+    pub head: Duration,
+    /// The longest silence inside a body, in either direction.
+    pub silence: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { head: Duration::from_secs(30), silence: Duration::from_secs(30) }
+    }
+}
 
 /// Serves one connection to its end. When `ctx` is done the request under way is answered, and that is the end.
-pub fn serve_connection<S, B>(stream: TcpStream, ctx: &Context, service: S) -> io::Result<()>
+pub fn serve_connection<S, B>(stream: TcpStream, ctx: &Context, limits: &Limits, service: S) -> io::Result<()>
 where
     S: HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -56,15 +66,15 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(SILENCE_LIMIT))?;
-    stream.set_write_timeout(Some(SILENCE_LIMIT))?;
+    stream.set_read_timeout(Some(limits.silence))?;
+    stream.set_write_timeout(Some(limits.silence))?;
     let _waking = wake_on_done(ctx, &stream);
     let timer = Deadline(stream.try_clone()?);
     let input = Rc::new(RefCell::new(Input::new(stream)));
     let connection = http1::Builder::new()
         .half_close(true) // a client may end its half and still read: no look-ahead while the service works
         .timer(timer)
-        .header_read_timeout(HEAD_LIMIT)
+        .header_read_timeout(limits.head)
         .serve_connection(Io(Rc::clone(&input)), service);
     let mut connection = pin!(connection);
 

@@ -4,9 +4,9 @@ mod common;
 
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{Client, Server, eventually};
+use common::{Client, PATIENCE, Server, eventually};
 use rustix::process::Signal;
 
 fn start() -> Server {
@@ -93,6 +93,27 @@ fn a_handler_may_block() {
     for client in &mut slow {
         assert_eq!(client.answer().unwrap().unwrap().body, "hello, late\n");
     }
+}
+
+/// hyper's timer is the socket's deadline, which bytes do not move.
+#[test]
+fn slow_and_silent_clients_are_cut_off() {
+    let server = Server::start(Command::new(env!("CARGO_BIN_EXE_hyper")).env("HYPER_HURRY", "1"));
+    let mut silent = server.connect();
+    let mut body = server.connect();
+    body.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\nabc").unwrap();
+    let mut slow = server.connect();
+    slow.send("GET / HTTP/1.1\r\nx: ").unwrap();
+    let began = Instant::now();
+    while slow.send("y").is_ok() {
+        assert!(began.elapsed() < PATIENCE, "not cut off");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(silent.is_closed());
+    // The handler has seen that its body broke off, and may have said so.
+    assert!(body.answer().map_or(true, |answer| answer.is_none_or(|answer| answer.status >= 400)));
+    assert!(body.is_closed());
+    assert_eq!(server.connect().get("/").status, 200);
 }
 
 #[test]

@@ -8,13 +8,15 @@
 //! ```
 //!
 //! Ctrl-C or SIGTERM: no new connections, idle ones are closed, requests under way are answered. How hyper's polling
-//! and a goroutine's blocking meet is told in `src/hyper_io.rs`.
+//! and a goroutine's blocking meet is told in `src/hyper_io.rs`; `HYPER_HURRY=1` makes
+//! its time limits short.
 
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use gort_examples_net::{hyper_io, serve};
+use gort_examples_net::hyper_io::{self, Limits};
+use gort_examples_net::serve;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -25,7 +27,15 @@ const BODY_LIMIT: usize = 1 << 20;
 
 #[gort::main(unsafe(migrate))]
 fn main() -> io::Result<ExitCode> {
-    serve::run(|stream, ctx| hyper_io::serve_connection(stream, ctx, service_fn(answer)))
+    let limits = limits();
+    serve::run(move |stream, ctx| hyper_io::serve_connection(stream, ctx, &limits, service_fn(answer)))
+}
+
+fn limits() -> Limits {
+    if std::env::var_os("HYPER_HURRY").is_none() {
+        return Limits::default();
+    }
+    Limits { head: Duration::from_secs(2), silence: Duration::from_millis(500) }
 }
 
 /// `async` because the body comes through hyper; everything else in it may block.
