@@ -5,7 +5,7 @@
 //! | `hyper` | an asynchronous HTTP library inside a goroutine per connection | hyper |
 //! | `front` | an HTTP/1.1 server from scratch, with limits for everything a client can do | httparse |
 //! | `tls` | TLS on both sides, certificates made at the start | rustls, rcgen |
-//! | `websocket` | a chat echo, a goroutine per client | tungstenite |
+//! | `websocket` | an echo, a goroutine per client | tungstenite |
 //! | `crawler` | workers, a frontier, a rate limit per host, pages into SQLite | ureq, rusqlite, indicatif |
 //! | `redis` | a library with sockets of its own, which block the thread | redis |
 //!
