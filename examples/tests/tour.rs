@@ -218,6 +218,43 @@ stops! {
         seq(&["in one order: v1 = 2, v2 = 2", "in opposite order:"]),
         seq(&["fatal error: all goroutines are asleep - deadlock!", "exit status 2"]);
 
+    client_server:
+        merge(&[
+            &[
+                "client 1: tick 1", "client 1: tick 2", "client 1: tick 3", "client 1: the server has closed",
+            ],
+            &[
+                "client 2: tick 1", "client 2: tick 2", "client 2: tick 3", "client 2: the server has closed",
+            ],
+            &[
+                "client 3: tick 1", "client 3: tick 2", "client 3: tick 3", "client 3: the server has closed",
+            ],
+        ]);
+    web_server:
+        seq(&["/fast: 200 hello", "/nowhere: 404 not found"]),
+        any(&["/slow: 200 hello, at last", "/slow: 200 hello, at last", "/slow: 200 hello, at last"]);
+    fetcher:
+        any(&[
+            "/news: nothing new",
+            "/slow: good things take time",
+            "/missing: status 404",
+            "/broken: failed: InvalidData",
+            "/unreachable: failed: ConnectionRefused",
+        ]);
+    netpoll:
+        seq(&[
+            "200 goroutines wait for a socket",
+            "on fewer than 50 threads: true",
+            "each got its byte: true",
+        ]);
+    graceful:
+        seq(&[
+            "server: a request has begun",
+            "server: the request is finished",
+            "ended by: terminated signal received",
+            "client: the answer",
+            "one who comes too late: ConnectionRefused",
+        ]);
     deadlock: seq(&["fatal error: all goroutines are asleep - deadlock!", "exit status 2"]);
     blocked: seq(&["10 goroutines are blocked", "another one works: 5050", "all were woken"]);
     states: seq(&["running: 1", "runnable: 2", "waiting: 3"]);

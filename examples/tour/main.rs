@@ -13,6 +13,7 @@
 //! A stop whose point is that the process ends has a second half, which `tour <stop> child` runs: the stop starts
 //! itself again for it and tells what came of it.
 
+mod http;
 mod kit;
 
 mod atomic;
@@ -21,6 +22,7 @@ mod broadcast;
 mod buffer_full;
 mod buffered;
 mod channel;
+mod client_server;
 mod close;
 mod closed_receive;
 mod closure_loop;
@@ -36,8 +38,10 @@ mod done_channel;
 mod done_close;
 mod fan_in;
 mod fan_out;
+mod fetcher;
 mod fifo;
 mod gomaxprocs;
+mod graceful;
 mod happens_before;
 mod heartbeat;
 mod hello;
@@ -49,6 +53,7 @@ mod lost_update;
 mod main_ends;
 mod many_producers;
 mod mutex;
+mod netpoll;
 mod nil_case;
 mod nil_channel;
 mod once;
@@ -80,6 +85,7 @@ mod two_tasks;
 mod unbuffered;
 mod wait_for_worker;
 mod wait_group;
+mod web_server;
 mod work_stealing;
 mod worker_pool;
 
@@ -191,6 +197,16 @@ const CHAPTERS: &[(&str, &[Stop])] = &[
             stop("once", "initialise exactly once", once::run),
             stop("condvar", "wait for a condition", condvar::run),
             ends("lock_order", "two locks, two orders: deadlock", lock_order::run, lock_order::child),
+        ],
+    ),
+    (
+        "Network programs",
+        &[
+            stop("client_server", "a goroutine for each client", client_server::run),
+            stop("web_server", "a slow request holds up nobody", web_server::run),
+            stop("fetcher", "results and errors through one channel", fetcher::run),
+            stop("netpoll", "waiting for a socket costs no thread", netpoll::run),
+            stop("graceful", "a signal ends the server, not the request", graceful::run),
         ],
     ),
     (

@@ -2,9 +2,13 @@
 //!
 //! The CPU clock of a thread stands still while it is not on a CPU. It is cheap to read, and reading it twice tells whether
 //! the thread runs at this very moment. It also stands still if the thread could run but another process has the CPU; then
-//! `/proc` tells, which is ten times as dear.
+//! `/proc` tells, which is ten times as dear. That takes a descriptor: in a process that has used up its own, the clock must
+//! do, and a thread whose clock stands still counts as one that sleeps. To take that for computing, or for gone, would
+//! leave its processor to it for good, and with that perhaps those who would have closed descriptors.
 
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 /// How much CPU time the thread has used. None: there is no such thread.
 pub(crate) fn used(tid: u32) -> Option<Duration> {
@@ -34,8 +38,8 @@ pub(crate) fn doing(tid: u32) -> Doing {
         return Doing::Computes;
     }
     match state(tid) {
-        Some(b'R') => Doing::Computes,
-        Some(b'S' | b'D') => Doing::Sleeps,
+        Ok(Some(b'R')) => Doing::Computes,
+        Ok(Some(b'S' | b'D')) | Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Doing::Sleeps,
         _ => Doing::Nothing,
     }
 }
@@ -58,7 +62,8 @@ pub(crate) fn any_could_run(prefix: &[u8]) -> bool {
         let Ok(task) = task else { return true };
         let tid = task.file_name().to_str().ok().and_then(|name| name.parse().ok());
         if let Some(tid) = tid.filter(|&tid| tid != own)
-            && with_stat(tid, |name, state| name.starts_with(prefix) && state == b'R').unwrap_or(false)
+            && with_stat(tid, |name, state| name.starts_with(prefix) && state == b'R')
+                .is_ok_and(|found| found == Some(true))
         {
             return true;
         }
@@ -67,20 +72,23 @@ pub(crate) fn any_could_run(prefix: &[u8]) -> bool {
 }
 
 /// The letter of the thread's state in `/proc`.
-fn state(tid: u32) -> Option<u8> {
+fn state(tid: u32) -> Result<Option<u8>, Errno> {
     with_stat(tid, |_, state| state)
 }
 
 /// Reads a thread's name and the letter of its state in `/proc`. Allocates nothing: the monitor must not.
-fn with_stat<R>(tid: u32, read: impl FnOnce(&[u8], u8) -> R) -> Option<R> {
+fn with_stat<R>(tid: u32, read: impl FnOnce(&[u8], u8) -> R) -> Result<Option<R>, Errno> {
     use rustix::fs::{Mode, OFlags};
     let mut path = [0; 40];
-    let path = write_path(&mut path, tid)?;
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let Some(path) = write_path(&mut path, tid) else { return Ok(None) };
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut text = [0; 64];
-    let len = rustix::io::read(&file, &mut text).ok()?;
-    // "tid (name) S ..": the name has at most 15 bytes, which may be anything, brackets included.
-    let text = &text[..len];
+    let len = rustix::io::read(&file, &mut text)?;
+    Ok(parse(&text[..len], read))
+}
+
+/// "tid (name) S ..": the name has at most 15 bytes, which may be anything, brackets included.
+fn parse<R>(text: &[u8], read: impl FnOnce(&[u8], u8) -> R) -> Option<R> {
     let begin = text.iter().position(|&byte| byte == b'(')? + 1;
     let end = text.iter().rposition(|&byte| byte == b')')?;
     Some(read(text.get(begin..end)?, *text.get(end + 2)?))
