@@ -171,7 +171,7 @@ mod tests {
         let name = "a) R (b)";
         std::thread::Builder::new()
             .name(name.into())
-            .spawn(|| assert!(matches!(state(own_tid()), Some(b'R'))))
+            .spawn(|| assert!(matches!(state(own_tid()), Ok(Some(b'R')))))
             .expect("a thread")
             .join()
             .expect("a running thread is seen to run");
