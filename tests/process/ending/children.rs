@@ -103,9 +103,9 @@ fn execs() -> ExitCode {
                     for round in 0..10 {
                         let script = std::ffi::CString::new(format!("exit {}", 3 + n + round)).unwrap();
                         let arguments = [c"sh".as_ptr(), c"-c".as_ptr(), script.as_ptr(), std::ptr::null()];
-                        // SAFETY: the arguments are texts that live, and end with a null.
                         let pid = fork(|| {
-                            super::ignore(unsafe { libc::execv(c"/bin/sh".as_ptr(), arguments.as_ptr()) })
+                            // SAFETY: the arguments are texts that live, and end with a null.
+                            super::ignore(unsafe { libc::execv(c"/bin/sh".as_ptr(), arguments.as_ptr()) });
                         });
                         assert_eq!(wait(pid), 3 + n + round);
                     }

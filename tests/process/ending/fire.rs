@@ -166,7 +166,7 @@ fn bound_strays() -> ExitCode {
                     while !stop.load(Ordering::Relaxed) {
                         compute(100);
                         rounds += 1;
-                        if rounds % 5000 == 0 {
+                        if rounds.is_multiple_of(5000) {
                             std::thread::sleep(MS);
                         }
                     }

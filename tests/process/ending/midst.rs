@@ -152,7 +152,7 @@ fn sse(seed: u64) -> u64 {
         let sum = v.into_iter().reduce(|a, b| simd::_mm_add_ps(a, b)).expect("there are eight");
         simd::_mm_storeu_ps(sums.as_mut_ptr(), sum);
     }
-    sums.iter().fold(0, |hash, sum| hash * 31 ^ u64::from(sum.to_bits()))
+    sums.iter().fold(0, |hash, sum| (hash * 31) ^ u64::from(sum.to_bits()))
 }
 
 fn avx(seed: u64) -> u64 {
@@ -331,7 +331,7 @@ fn thread_local() -> ExitCode {
     thread_local! {
         static PAIR: RefCell<(u64, u64)> = const { RefCell::new((0, 0)) };
         static DEPTH: Cell<u32> = const { Cell::new(0) };
-        static LAZY: RefCell<[u64; 4]> = RefCell::new(black_box([0; 4]));
+        static LAZY: RefCell<[u64; 4]> = RefCell::new(std::array::from_fn(|n| black_box(n as u64)));
     }
     preempted(300, |n| {
         PAIR.with_borrow_mut(|pair| {

@@ -63,7 +63,7 @@ fn send_until_heard(send: impl Fn()) {
     let before = heard();
     let sent = AtomicU32::new(0);
     wait_until("the signal", || {
-        if sent.fetch_add(1, Ordering::Relaxed) % 100 == 0 {
+        if sent.fetch_add(1, Ordering::Relaxed).is_multiple_of(100) {
             send();
         }
         heard() > before
