@@ -11,12 +11,12 @@ seconds="${1:-60}"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 
-cargo test --workspace --release --lib --tests --no-run
+cargo test --workspace --exclude gort-examples-net --release --lib --tests --no-run
 end=$((SECONDS + seconds))
 rounds=0
 tests=0
 while [[ $rounds -eq 0 || $SECONDS -lt $end ]]; do
-    if ! cargo test --workspace --release --lib --tests stress >"$log" 2>&1; then
+    if ! cargo test --workspace --exclude gort-examples-net --release --lib --tests stress >"$log" 2>&1; then
         cat "$log"
         echo "stress: failed in round $((rounds + 1))"
         exit 1

@@ -10,6 +10,7 @@
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 use std::{io, ptr, thread};
 
 use super::Runtime;
@@ -26,6 +27,10 @@ pub(crate) const MAX_THREADS: usize = 10_000;
 
 /// A machine's own stack: the scheduler is shallow, but a thread's exit runs destructors of the program's thread-locals.
 const THREAD_STACK: usize = 512 * 1024;
+
+/// How long a machine's thread keeps a CPU that others want: the monitor, or a machine that was just woken, perhaps to serve
+/// a timer. With the usual turns of about 3 ms they would wait for that long behind a goroutine that computes.
+const TURN: Duration = Duration::from_micros(300);
 
 /// The threads of the runtime.
 pub(crate) struct Threads {
@@ -215,6 +220,7 @@ impl Runtime {
         sys::thread::hear(libc::SIGURG);
         m.tid.store(rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned(), Ordering::Relaxed);
         precise_timers();
+        sys::thread::take_turns_of(TURN);
         // Without an alternate stack an overflow still ends the process, only without a report.
         let signal_stack = SignalStack::install().ok();
         let locals = tlscheck::Record::of_this_thread(m);

@@ -69,10 +69,10 @@ pub(crate) fn hear(signal: libc::c_int) {
     }
 }
 
-/// Asks the kernel to let the calling thread, which mostly sleeps and then runs for microseconds, run soon after it wakes
-/// also if all CPUs are busy: with short turns instead of the usual milliseconds. Kernels before 6.12 do not know how.
-pub(crate) fn take_short_turns() {
-    const SHORTEST_NS: u64 = 100_000;
+/// Asks the kernel to give the calling thread turns of this length if others want its CPU, instead of the usual milliseconds:
+/// who has short turns runs soon after it wakes, and lets others run soon after they wake. Kernels before 6.12 do not know
+/// how.
+pub(crate) fn take_turns_of(turn: std::time::Duration) {
     // The kernel's struct sched_attr, in its first version.
     #[repr(C)]
     #[derive(Default)]
@@ -91,7 +91,7 @@ pub(crate) fn take_short_turns() {
     // SAFETY: the kernel fills, then reads, a struct of the size that it is told. It concerns the calling thread.
     unsafe {
         if libc::syscall(libc::SYS_sched_getattr, 0, &mut attributes, size, 0) == 0 {
-            attributes.runtime = SHORTEST_NS;
+            attributes.runtime = turn.as_nanos() as u64;
             libc::syscall(libc::SYS_sched_setattr, 0, &attributes, 0);
         }
     }

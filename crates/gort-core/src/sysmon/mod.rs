@@ -41,6 +41,8 @@ const DEADLOCK_MIN: Duration = Duration::from_millis(1);
 /// While threads of the program's own could still wake somebody, a deadlock is looked for this often.
 const DEADLOCK_MAX: Duration = Duration::from_secs(1);
 const QUOTA_PERIOD: Duration = Duration::from_secs(1);
+/// The monitor runs for microseconds at a time, and should do so soon after it wakes: the shortest turn that there is.
+const TURN: Duration = Duration::from_micros(100);
 
 /// GOMAXPROCS follows the system's settings.
 static FOLLOW: AtomicBool = AtomicBool::new(false);
@@ -54,7 +56,7 @@ pub(crate) fn start(rt: &'static Runtime, follow: bool) -> io::Result<()> {
     let watch = Box::new(Watch::new(rt));
     rt.spawn_own_thread(c"gort-monitor", move || {
         sched::threads::precise_timers();
-        thread::take_short_turns();
+        thread::take_turns_of(TURN);
         watch.run();
     })
 }

@@ -2,8 +2,8 @@
 //!
 //! | what it saw | next look |
 //! | --- | --- |
-//! | it took a processor, or asked for one | 20 us: where one thread blocks, the next one will |
-//! | it was roused | 100 us |
+//! | it took a processor | 20 us: where one thread blocks, the next one will |
+//! | it asked for one, or was roused | 100 us: looking while threads change places would get it into their way |
 //! | work waits, or somebody computes, and no processor is idle | twice the last, at most 1 ms |
 //! | nothing waits | twice the last, at most 10 ms |
 //!
@@ -16,8 +16,10 @@ use crate::env::Moment;
 /// What a look at the processors has found.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// A processor was taken or asked for.
-    pub(super) acted: bool,
+    /// A processor was taken.
+    pub(super) took: bool,
+    /// A goroutine was asked to give its processor up.
+    pub(super) asked: bool,
     /// No processor is idle, and somebody waits for one or stands at one thing.
     pub(super) tight: bool,
     /// Some goroutine was run since the last look, or computes in its slice; or none was kept from it.
@@ -56,7 +58,8 @@ impl Pace {
     /// After a look while goroutines run.
     pub(super) fn step(&mut self, now: Moment, seen: &Seen) {
         let period = match seen {
-            Seen { acted: true, .. } => SOONEST,
+            Seen { took: true, .. } => SOONEST,
+            Seen { asked: true, .. } => SOON,
             Seen { tight: true, .. } => (self.period * 2).min(TIGHT_MAX),
             _ => (self.period * 2).min(LOOSE_MAX),
         };
@@ -96,7 +99,7 @@ mod tests {
         assert_eq!(pace.next(), now.plus(TIGHT_MAX));
         (0..20).for_each(|_| pace.step(now, &loose));
         assert_eq!(pace.next(), now.plus(LOOSE_MAX));
-        pace.step(now, &Seen { acted: true, ..Seen::default() });
+        pace.step(now, &Seen { took: true, ..Seen::default() });
         assert_eq!(pace.next(), now.plus(SOONEST));
         pace.step(now, &loose);
         assert_eq!(pace.next(), now.plus(2 * SOONEST));

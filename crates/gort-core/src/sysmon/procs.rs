@@ -52,6 +52,8 @@ struct Known {
     computes: bool,
     /// What the CPU clock of its thread showed when it was first seen to compute.
     used: Duration,
+    /// When it was last asked to give the processor up, since the tick moved.
+    asked: Option<Moment>,
     credit: u32,
     credited: Moment,
 }
@@ -73,6 +75,7 @@ impl Procs {
             since: never,
             computes: false,
             used: Duration::ZERO,
+            asked: None,
             credit: CREDIT_MAX,
             credited: never,
         };
@@ -98,9 +101,10 @@ impl Procs {
             let tick = p.tick.load(Ordering::Relaxed);
             if known.tick != tick {
                 (known.tick, known.since, known.used) = (tick, now, Duration::ZERO);
+                known.asked = None;
                 p.yield_wanted.store(false, Ordering::Relaxed);
                 seen.progress = true;
-                seen.tight |= !waiting.idle && waiting.anybody(p, now);
+                seen.tight |= waiting.wants(p, now);
             } else {
                 look_closely(self.rt, p, known, waiting, now, strays, &mut seen);
             }
@@ -142,7 +146,7 @@ fn look_closely(
         return;
     }
     if m.call() == Call::Announced {
-        seen.acted |= rt.retake(m, p, || true);
+        seen.took |= rt.retake(m, p, || true);
         return;
     }
     match thread_clock::doing(tid) {
@@ -150,7 +154,7 @@ fn look_closely(
             let used = thread_clock::used(tid);
             if rt.retake(m, p, || thread_clock::used(tid) == used) {
                 strays.add(m);
-                seen.acted = true;
+                seen.took = true;
             }
         }
         Doing::Computes => {
@@ -162,8 +166,8 @@ fn look_closely(
                 p.yield_wanted.store(true, Ordering::Relaxed);
                 seen.asked_to_yield = true;
                 if preempt::enabled() && preempt::ask::ask(m) {
-                    known.pay();
-                    seen.acted = true;
+                    known.pay(now);
+                    seen.asked = true;
                 }
             }
         }
@@ -197,7 +201,12 @@ impl Known {
         } else {
             return false;
         };
-        stood >= patience && self.credit > 0
+        // It may not have come to hear of it yet; or it was inside the runtime when it did, and is asked again for nothing.
+        let may_ask = match self.asked {
+            Some(asked) => now.since(asked) >= SLICE_MIN,
+            None => self.credit > 0,
+        };
+        stood >= patience && may_ask
     }
 
     /// In CPU time: the system may be busy with other things.
@@ -225,8 +234,10 @@ impl Known {
         }
     }
 
-    fn pay(&mut self) {
-        self.credit -= 1;
+    fn pay(&mut self, now: Moment) {
+        if self.asked.replace(now).is_none() {
+            self.credit -= 1;
+        }
     }
 }
 
@@ -240,6 +251,7 @@ mod tests {
             since: Moment::from_nanos(0),
             computes: true,
             used: Duration::ZERO,
+            asked: None,
             credit: CREDIT_MAX,
             credited: Moment::NEVER,
         }
@@ -274,7 +286,8 @@ mod tests {
         for _ in 0..1000 {
             now = now.plus(CREDIT_PERIOD / 10);
             if known.must_yield(&p, queued, SLICE_MIN, now) {
-                known.pay();
+                known.pay(now);
+                known.asked = None;
                 interrupted += 1;
             }
         }
