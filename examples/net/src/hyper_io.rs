@@ -2,7 +2,7 @@
 //!
 //! hyper polls: it asks for bytes, and where there are none it says `Pending` and counts on being polled again. A
 //! goroutine can simply wait, but it must not do so inside `poll_read`: at that moment hyper may have an answer that it
-//! has not written yet, and the client may be waiting for just that. So [`Input`] hands out what it has and notes that
+//! has not written yet, and the client may be waiting for just that. So `Input` hands out what it has and notes that
 //! hyper is starved; only when hyper has done everything it could, and gives the poll back, the goroutine reads:
 //!
 //! ```text
@@ -21,7 +21,7 @@
 //! other than the request, needs two goroutines and a real reactor in between; so do upgrades and HTTP/2. Services may
 //! block: that holds up this connection alone.
 //!
-//! hyper's timers (the time limit of a head) are the socket's read deadline: [`Deadline`].
+//! hyper's timers (the time limit of a head) are the socket's read deadline: `Deadline`.
 
 use std::cell::RefCell;
 use std::error::Error;

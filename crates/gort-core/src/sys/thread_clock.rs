@@ -118,7 +118,9 @@ mod tests {
         std::thread::scope(|s| {
             s.spawn(|| {
                 tids[0].store(own_tid(), Ordering::Relaxed);
-                while !end.load(Ordering::Relaxed) {}
+                while !end.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
             });
             let sleeper = s.spawn(|| {
                 tids[1].store(own_tid(), Ordering::Relaxed);
@@ -153,7 +155,11 @@ mod tests {
     fn threads_that_could_run_are_found_by_name() {
         let end = AtomicBool::new(false);
         std::thread::scope(|s| {
-            let busy = || while !end.load(Ordering::Relaxed) {};
+            let busy = || {
+                while !end.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            };
             std::thread::Builder::new().name("busy-bee".into()).spawn_scoped(s, busy).expect("a thread");
             while !any_could_run(b"busy-") {
                 std::thread::yield_now();

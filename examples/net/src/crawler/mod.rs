@@ -13,7 +13,7 @@
 //!   is over: when as many pages have come back as have been given out.
 //! - The frontier has no bound, since who decides must never wait for a worker that waits for it. The others have one: a
 //!   slow disk slows down the network, and memory stays small.
-//! - Each host has its pace ([`limits`]), shared by all workers.
+//! - Each host has its pace (`limits`), shared by all workers.
 //! - When the context is done (Ctrl-C, the time limit) nothing new is begun; what is under way is still stored.
 //!
 //! [`crawl_alone`] does the same in one goroutine, one page after the other: the result must be equal.
