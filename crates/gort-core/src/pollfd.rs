@@ -7,7 +7,7 @@
 //!                        │ EAGAIN
 //!                        └──► wait ──► again  }
 //! ```
-//! The readiness itself is kept by [`netpoll`](crate::netpoll); here it meets the waist. A goroutine that waits is queued
+//! The readiness itself is kept by `netpoll`; here it meets the waist. A goroutine that waits is queued
 //! by the machine that polls; an OS thread is woken by it. If the runtime was never started nobody polls, and the thread
 //! asks the kernel itself (`alone`).
 

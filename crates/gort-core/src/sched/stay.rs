@@ -1,4 +1,4 @@
-//! A goroutine that holds something of the thread on which it ran last, as [`tlscheck`](crate::tlscheck) has found: it is
+//! A goroutine that holds something of the thread on which it ran last, as [`tlscheck`] has found: it is
 //! left to that thread, if that can be had soon.
 //!
 //! ```text

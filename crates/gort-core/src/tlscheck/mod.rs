@@ -2,7 +2,7 @@
 //!
 //! Two checks, which look for the two ways to hold something:
 //!
-//! - [`model`], once, when the runtime starts: does the *compiler* keep addresses of thread-locals across a park? That is
+//! - `model`, once, when the runtime starts: does the *compiler* keep addresses of thread-locals across a park? That is
 //!   a matter of flags, so one sample of library code tells. If it does, one message on stderr says how to change it.
 //! - The migration check, at each change of threads: does the *program*? A parked goroutine that is about to go on on
 //!   another thread than it parked on is looked through, from its stack pointer up, for words that only make sense on
