@@ -3,7 +3,8 @@
 //! | what it saw | next look |
 //! | --- | --- |
 //! | it took a processor | 20 us: where one thread blocks, the next one will |
-//! | it asked for one, or was roused | 100 us: looking while threads change places would get it into their way |
+//! | it was roused | 100 us |
+//! | it asked for one | 500 us: while threads change places it would be in their way, and be made to wait by the kernel |
 //! | work waits, or somebody computes, and no processor is idle | twice the last, at most 1 ms |
 //! | nothing waits | twice the last, at most 10 ms |
 //!
@@ -30,6 +31,7 @@ pub(super) struct Seen {
 
 const SOONEST: Duration = Duration::from_micros(20);
 const SOON: Duration = Duration::from_micros(100);
+const AFTER_ASKING: Duration = Duration::from_micros(500);
 const TIGHT_MAX: Duration = Duration::from_millis(1);
 const LOOSE_MAX: Duration = Duration::from_millis(10);
 
@@ -59,7 +61,7 @@ impl Pace {
     pub(super) fn step(&mut self, now: Moment, seen: &Seen) {
         let period = match seen {
             Seen { took: true, .. } => SOONEST,
-            Seen { asked: true, .. } => SOON,
+            Seen { asked: true, .. } => AFTER_ASKING,
             Seen { tight: true, .. } => (self.period * 2).min(TIGHT_MAX),
             _ => (self.period * 2).min(LOOSE_MAX),
         };

@@ -28,6 +28,11 @@ use crate::sys::thread_clock::{self, Doing};
 
 /// A goroutine is left alone for this long, whoever waits.
 const SLICE_MIN: Duration = Duration::from_micros(100);
+/// One of which it is not known yet whether it computes is not looked at again sooner than this for a timer: processors that
+/// get on by themselves have timers all the time.
+const SLICE_NEW: Duration = Duration::from_micros(250);
+/// Who was asked and has not given its processor up is asked again after this.
+const ASK_AGAIN: Duration = Duration::from_micros(500);
 /// A goroutine pays for this many interruptions in a row, and for one more each such time.
 const CREDIT_MAX: u32 = 4;
 const CREDIT_PERIOD: Duration = Duration::from_millis(1);
@@ -50,6 +55,8 @@ struct Known {
     since: Moment,
     /// Its goroutine was computing, at the last look.
     computes: bool,
+    /// It ran another goroutine than at the look before, with others waiting: perhaps one that computes from now on.
+    moved: bool,
     /// What the CPU clock of its thread showed when it was first seen to compute.
     used: Duration,
     /// When it was last asked to give the processor up, since the tick moved.
@@ -74,6 +81,7 @@ impl Procs {
             tick: 0,
             since: never,
             computes: false,
+            moved: false,
             used: Duration::ZERO,
             asked: None,
             credit: CREDIT_MAX,
@@ -82,13 +90,17 @@ impl Procs {
         Procs { rt, known: [known; MAX_PROCS] }
     }
 
-    /// When the first timer is due of a processor whose goroutine computes: it will not look itself.
+    /// When the first timer is due of a processor whose goroutine computes, or may: it will not look itself.
     pub(super) fn next_deadline(&self) -> Moment {
         if !preempt::enabled() {
             return Moment::NEVER;
         }
-        let computing = self.rt.all_ps().zip(&self.known).filter(|(_, known)| known.computes);
-        computing.map(|(p, known)| p.timers.earliest().max(known.may_ask_at())).min().unwrap_or(Moment::NEVER)
+        let kept = |(p, known): (&P, &Known)| match p.timers.earliest() {
+            when if known.computes => when.max(known.may_ask_at()),
+            when if known.moved && when != Moment::NEVER => when.max(known.since.plus(SLICE_NEW)),
+            _ => Moment::NEVER,
+        };
+        self.rt.all_ps().zip(&self.known).map(kept).min().unwrap_or(Moment::NEVER)
     }
 
     /// Looks at all of them.
@@ -97,13 +109,14 @@ impl Procs {
         let mut seen = Seen { progress: waiting.idle, ..Seen::default() };
         for p in self.rt.all_ps() {
             let known = &mut self.known[p.id as usize];
-            known.computes = false;
+            (known.computes, known.moved) = (false, false);
             let tick = p.tick.load(Ordering::Relaxed);
             if known.tick != tick {
                 (known.tick, known.since, known.used) = (tick, now, Duration::ZERO);
                 known.asked = None;
                 p.yield_wanted.store(false, Ordering::Relaxed);
                 seen.progress = true;
+                known.moved = !waiting.idle && M::owner_of(p).is_some();
                 seen.tight |= waiting.wants(p, now);
             } else {
                 look_closely(self.rt, p, known, waiting, now, strays, &mut seen);
@@ -203,7 +216,7 @@ impl Known {
         };
         // It may not have come to hear of it yet; or it was inside the runtime when it did, and is asked again for nothing.
         let may_ask = match self.asked {
-            Some(asked) => now.since(asked) >= SLICE_MIN,
+            Some(asked) => now.since(asked) >= ASK_AGAIN,
             None => self.credit > 0,
         };
         stood >= patience && may_ask
@@ -218,10 +231,13 @@ impl Known {
         used < self.used + 2 * SLICE
     }
 
-    /// Not before this moment, since it has just been interrupted often.
+    /// Not before this moment: it has been asked just now, or has been interrupted often.
     fn may_ask_at(&self) -> Moment {
-        let slice = self.since.plus(SLICE_MIN);
-        if self.credit > 0 { slice } else { slice.max(self.credited.plus(CREDIT_PERIOD)) }
+        match self.asked {
+            Some(asked) => asked.plus(ASK_AGAIN),
+            None if self.credit > 0 => self.since.plus(SLICE_MIN),
+            None => self.since.plus(SLICE_MIN).max(self.credited.plus(CREDIT_PERIOD)),
+        }
     }
 
     fn earn(&mut self, now: Moment) {
@@ -250,6 +266,7 @@ mod tests {
             tick: 0,
             since: Moment::from_nanos(0),
             computes: true,
+            moved: false,
             used: Duration::ZERO,
             asked: None,
             credit: CREDIT_MAX,
