@@ -11,6 +11,8 @@ seconds="${1:-60}"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 
+# A link for each of many test programs: not optimised across crates.
+export CARGO_PROFILE_RELEASE_LTO=false
 cargo test --workspace --exclude gort-examples-net --release --lib --tests --no-run
 end=$((SECONDS + seconds))
 rounds=0

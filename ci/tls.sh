@@ -37,6 +37,6 @@ fail() {
 }
 
 build debug 0 debug
-build default 1 release --release
+build default 1 release --release --config 'profile.release.lto=false'
 build thin 0 release --release --config 'profile.release.lto="thin"'
-RUSTFLAGS="${RUSTFLAGS:-} -C relocation-model=pie" build pie 0 "$host/release" --release --target "$host"
+RUSTFLAGS="${RUSTFLAGS:-} -C relocation-model=pie" build pie 0 "$host/release" --release --config 'profile.release.lto=false' --target "$host"
