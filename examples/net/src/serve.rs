@@ -31,8 +31,15 @@ where
     let closer = listener.try_clone().expect("a clone is another handle, nothing more");
     let _closing = OnDone(ctx.after_func(move || closer.close()));
 
-    // Out of descriptors, the iterator pauses; other errors of `accept` are those of one connection.
-    for stream in listener.incoming().flatten() {
+    for stream in listener.incoming() {
+        let stream = match stream {
+            Ok(stream) => stream,
+            // Out of descriptors, the iterator pauses; other errors are those of one connection.
+            Err(error) => {
+                eprintln!("accept: {error}");
+                continue;
+            }
+        };
         let (ctx, handle) = (ctx.clone(), Arc::clone(&handle));
         connections.go(move || match handle(stream, &ctx) {
             Err(error) if !is_leaving(&error) => eprintln!("connection: {error}"),

@@ -155,16 +155,19 @@ impl Connection<'_> {
 
     /// Idle until the first byte. False: the client has left, was silent for too long, or the server is ending.
     fn wait_for_request(&mut self) -> io::Result<bool> {
-        self.stream.set_read_deadline(Instant::now() + self.limits.idle_time)?;
+        let deadline = Instant::now() + self.limits.idle_time;
+        self.stream.set_read_deadline(deadline)?;
         // After the deadline has been set: if that has overridden the wake-up, the context is done already.
         if self.ctx.err().is_some() {
             return Ok(false);
         }
         match self.read(self.limits.head) {
             Ok(size) => Ok(size > 0),
-            Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::ConnectionReset) => {
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                debug_assert!(Instant::now() >= deadline || self.ctx.err().is_some(), "woken for no reason");
                 Ok(false)
             }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(false),
             Err(error) => Err(error),
         }
     }
