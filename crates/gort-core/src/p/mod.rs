@@ -38,7 +38,8 @@ pub(crate) struct P {
     /// As `eager`, for what comes from the network poller.
     pub(crate) unattended: WakePolicy,
     pub(crate) rng: Rng,
-    /// When a frozen machine was last granted this processor.
+    /// It went to a frozen machine last; and when the turn of others began after that.
+    pub(crate) thawed: Cell<bool>,
     pub(crate) thawed_at: Cell<Moment>,
     /// Timers became earlier without anybody else having been told.
     pub(crate) timers_unannounced: Cell<bool>,
@@ -165,6 +166,7 @@ impl P {
             eager: WakePolicy::new(SLOW_TICKS),
             unattended: WakePolicy::new(UNATTENDED_TICKS),
             rng: Rng::new(seed),
+            thawed: Cell::new(false),
             thawed_at: Cell::new(Moment::from_nanos(0)),
             timers_unannounced: Cell::new(false),
             free: UnsafeCell::new(PageVec::new()),

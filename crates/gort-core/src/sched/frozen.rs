@@ -122,11 +122,16 @@ impl Runtime {
         let first = shared.frozen.first?;
         if !(shared.global.is_empty() && p.queue.is_empty()) {
             let now = Moment::now();
+            // The last one that had it was frozen before: now it is for the others, however long this one has waited.
+            if p.thawed.replace(false) {
+                p.thawed_at.set(now);
+                return None;
+            }
             if now.since(first.frozen_at.get().max(p.thawed_at.get())) < PATIENCE {
                 return None;
             }
-            p.thawed_at.set(now);
         }
+        p.thawed.set(true);
         let m = shared.frozen.pop();
         self.publish_global(shared);
         m
