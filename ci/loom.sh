@@ -21,7 +21,7 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom"
 
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
-# A link for each of many test programs: not optimised across crates.
+# Models gain nothing from being optimised across crates, and their links take longer.
 export CARGO_PROFILE_RELEASE_LTO=false
 cargo test -p gort-core -p gort --lib --release loom_ -- --show-output 2>&1 | tee "$log"
 checks="$(awk '/^test result: ok/ { passed += $4 } END { print passed + 0 }' "$log")"

@@ -14,7 +14,7 @@
 //!                             handler returns                            sleeps
 //!                             .. computes on
 //! ```
-//! - [`ask`]: the monitor's side: sending the signal, only to a thread that is running at that moment.
+//! - [`ask`]: the monitor's side: sending the signal, only to a thread that was just seen to compute.
 //! - [`answer`]: the handler's side.
 //! - [`resume`]: a system call that the signal may have interrupted is started again.
 //!

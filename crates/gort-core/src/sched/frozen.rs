@@ -7,7 +7,8 @@
 //!
 //! Whom the processor goes to, a frozen machine or a goroutine in a queue: frozen ones have computed for long, the others
 //! were mostly woken by something, so those go first; but once the first frozen machine has waited for [`PATIENCE`], and a
-//! processor has run others for as long, it is its turn.
+//! processor has run others for as long, it is its turn. After it the queues have theirs, however long the next in line has
+//! waited: with one that had always waited long enough a goroutine in a queue would never run.
 
 use std::time::Duration;
 

@@ -58,7 +58,7 @@ impl Door {
         }
     }
 
-    /// Own thread: goes inside to hold a lock. The processor may be about to be taken; it is not to be looked at.
+    /// Own thread: one deeper. Enough to hold a lock; before the processor is looked at the door has to be, too.
     #[inline(always)]
     fn deepen(&self) {
         // Relaxed: invariant 1; the barrier orders it for takers.
