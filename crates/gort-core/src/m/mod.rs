@@ -12,6 +12,7 @@ pub(crate) mod note;
 use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::env::Moment;
 use crate::g::G;
@@ -91,8 +92,15 @@ pub(crate) struct M {
     call: AtomicU8,
     /// The monitor has asked it to give its processor to others, by a signal that has not been answered.
     pub(crate) asked: AtomicBool,
+    /// The kernel has been told that its thread computes.
+    pub(crate) computes: Cell<bool>,
     /// Since when it has been frozen (under the scheduler's lock).
     pub(crate) frozen_at: Cell<Moment>,
+    /// As that: when it last went on, how much of its slice it had used when it was frozen, and the number of the processor
+    /// that it had then.
+    pub(crate) thawed_at: Cell<Moment>,
+    pub(crate) slice_used: Cell<Duration>,
+    pub(crate) home: Cell<u32>,
     /// Its goroutine ended while locked to it: the thread's state is not to be trusted.
     pub(crate) tainted: Cell<bool>,
     /// In the list of idle machines, of frozen ones, or of those without a thread.
@@ -122,7 +130,11 @@ impl M {
             patience: Patience::default(),
             call: AtomicU8::new(Call::None as u8),
             asked: AtomicBool::new(false),
+            computes: Cell::new(false),
             frozen_at: Cell::new(Moment::NEVER),
+            thawed_at: Cell::new(Moment::NEVER),
+            slice_used: Cell::new(Duration::ZERO),
+            home: Cell::new(0),
             tainted: Cell::new(false),
             next: Cell::new(None),
         }

@@ -53,7 +53,7 @@ impl Epoll {
     /// # Errors
     /// The kernel's.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, data: u64) -> io::Result<()> {
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let flags = EventFlags::IN | EventFlags::PRI | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         Ok(epoll::add(&self.epoll, fd, EventData::new_u64(data), flags)?)
     }
 
@@ -125,7 +125,8 @@ fn wait_precisely<'a>(
     Some(unsafe { events[..fetched].assume_init_ref() })
 }
 
-/// What is possible after the event, or will never be different again.
+/// What is possible after the event, or will never be different again. While there is urgent data a read may end before it,
+/// short, and find more when it is tried again, without an event: as at the end.
 fn edges(flags: EventFlags) -> Edges {
     let both_ended = EventFlags::HUP | EventFlags::ERR;
     let edge = |flag, ended| match (flags.intersects(ended), flags.intersects(flag)) {
@@ -134,7 +135,7 @@ fn edges(flags: EventFlags) -> Edges {
         (false, false) => Edge::None,
     };
     Edges {
-        read: edge(EventFlags::IN, both_ended | EventFlags::RDHUP),
+        read: edge(EventFlags::IN, both_ended | EventFlags::RDHUP | EventFlags::PRI),
         write: edge(EventFlags::OUT, both_ended),
     }
 }

@@ -50,7 +50,8 @@ pub(crate) enum Edge {
     None,
     /// A call may succeed.
     Possible,
-    /// A call will succeed, or fail for good, from now on: the other end has hung up, or there is an error.
+    /// A call will succeed, or fail for good, from now on: the other end has hung up, or there is an error. Or it is worth
+    /// trying whatever the last one said.
     Ended,
 }
 

@@ -2,11 +2,16 @@
 //! somebody brings them a processor ([`preempt`](crate::preempt)).
 //!
 //! A frozen goroutine is runnable, but only its own thread can run it, so it is the machine that stands in line and not
-//! the goroutine. The line is first come, first served, and its length counts as part of the global queue's, so that
-//! whoever looks for work looks here too.
+//! the goroutine.
+//!
+//! There are two lines. Who has used its slice up is *spent*, and they take turns, first come, first served; but where it
+//! makes little difference a processor takes one that it had before. Who was interrupted within its slice, for a timer or for a goroutine that was woken, goes on where it was as soon as that
+//! processor has done the other thing: its thread and what it works on are at home on that CPU, and if it had to queue behind
+//! the spent ones, a thousand short interruptions would be as many changes of CPU. The length of both counts as part of the
+//! global queue's, so that whoever looks for work looks here too.
 //!
 //! Whom the processor goes to, a frozen machine or a goroutine in a queue: frozen ones have computed for long, the others
-//! were mostly woken by something, so those go first; but once the first frozen machine has waited for [`PATIENCE`], and a
+//! were mostly woken by something, so those go first; but once the next frozen machine has waited for [`PATIENCE`], and a
 //! processor has run others for as long, it is its turn. After it the queues have theirs, however long the next in line has
 //! waited: with one that had always waited long enough a goroutine in a queue would never run.
 
@@ -22,19 +27,72 @@ use crate::sys::atomic::Ordering;
 /// How long others go before the first frozen machine.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// The line, linked by `M::next`; guarded by the scheduler's lock.
+/// How long a goroutine that computes may have a processor that others like it wait for: Go's time slice.
+pub(crate) const SLICE: Duration = Duration::from_millis(10);
+
+/// Those who wait; guarded by the scheduler's lock.
 #[derive(Default)]
-pub(crate) struct Line {
+pub(crate) struct Frozen {
+    interrupted: Line,
+    spent: Line,
+}
+
+impl Frozen {
+    pub(crate) fn len(&self) -> usize {
+        self.interrupted.len + self.spent.len
+    }
+
+    /// Who is next on the processor of this number: who was interrupted there, or else who has waited longest for a turn, or
+    /// hardly less long and has been there before.
+    fn next(&mut self, p: u32) -> Option<Place<'_>> {
+        if let Some(before) = self.interrupted.find(|m| m.home.get() == p) {
+            return Some(Place { line: &mut self.interrupted, before });
+        }
+        if let Some(oldest) = self.spent.first {
+            let soon = oldest.frozen_at.get().plus(SLICE / 2);
+            let before = self.spent.find(|m| m.home.get() == p && m.frozen_at.get() < soon).flatten();
+            return Some(Place { line: &mut self.spent, before });
+        }
+        self.interrupted.first.map(|_| Place { line: &mut self.interrupted, before: None })
+    }
+
+    /// Whoever has waited longest.
+    fn oldest(&mut self) -> Option<Place<'_>> {
+        let since = |line: &Line| line.first.map_or(Moment::NEVER, |m| m.frozen_at.get());
+        let line = match since(&self.interrupted) < since(&self.spent) {
+            true => &mut self.interrupted,
+            false => &mut self.spent,
+        };
+        (line.len != 0).then_some(Place { line, before: None })
+    }
+}
+
+/// Where in a line somebody stands.
+struct Place<'a> {
+    line: &'a mut Line,
+    /// Who stands in front.
+    before: Option<&'static M>,
+}
+
+impl Place<'_> {
+    fn who(&self) -> Option<&'static M> {
+        self.line.after(self.before)
+    }
+
+    fn leave(self) -> Option<&'static M> {
+        self.line.remove_after(self.before)
+    }
+}
+
+/// Linked by `M::next`, in the order in which they came.
+#[derive(Default)]
+struct Line {
     first: Option<&'static M>,
     last: Option<&'static M>,
     len: usize,
 }
 
 impl Line {
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     fn push(&mut self, m: &'static M) {
         m.next.set(None);
         match self.last.replace(m) {
@@ -44,11 +102,31 @@ impl Line {
         self.len += 1;
     }
 
-    fn pop(&mut self) -> Option<&'static M> {
-        let m = self.first?;
-        self.first = m.next.take();
-        if self.first.is_none() {
-            self.last = None;
+    /// Who stands in front of the first such machine: somebody, or nobody. None: there is no such machine.
+    fn find(&self, such: impl Fn(&M) -> bool) -> Option<Option<&'static M>> {
+        let mut before = None;
+        while let Some(m) = self.after(before) {
+            if such(m) {
+                return Some(before);
+            }
+            before = Some(m);
+        }
+        None
+    }
+
+    fn after(&self, before: Option<&'static M>) -> Option<&'static M> {
+        before.map_or(self.first, |m| m.next.get())
+    }
+
+    fn remove_after(&mut self, before: Option<&'static M>) -> Option<&'static M> {
+        let m = self.after(before)?;
+        let rest = m.next.take();
+        match before {
+            Some(before) => before.next.set(rest),
+            None => self.first = rest,
+        }
+        if rest.is_none() {
+            self.last = before;
         }
         self.len -= 1;
         Some(m)
@@ -65,6 +143,7 @@ impl Runtime {
             _ => false,
         };
         if frozen {
+            self.behave(m, true);
             self.wait_in_line(m);
             g.status.transition_to_running();
         }
@@ -74,7 +153,7 @@ impl Runtime {
         p.stats.preemptions.up();
         m.release_p();
         g.status.transition_to_yielded();
-        self.stand_in_line(m);
+        self.stand_in_line(m, Some(p));
         self.handoff_p(p);
         true
     }
@@ -89,18 +168,33 @@ impl Runtime {
         g.status.transition_to_yielded();
         // Once in line it may be let go on without a processor, which is a call again.
         m.set_call(Call::None);
-        self.stand_in_line(m);
+        self.stand_in_line(m, None);
         self.one_call_less();
         // A processor may have become idle before its machine could see us.
         self.wake_p();
         true
     }
 
-    fn stand_in_line(&self, m: &'static M) {
+    /// `m` has just given `p` away, if it had one.
+    fn stand_in_line(&self, m: &'static M, p: Option<&'static P>) {
         let now = Moment::now();
+        // The first slice begins when it is first found to compute.
+        let used = if m.computes.get() { m.slice_used.get() + now.since(m.thawed_at.get()) } else { Duration::ZERO };
         let mut shared = self.shared.lock();
         m.frozen_at.set(now);
-        shared.frozen.push(m);
+        if let Some(p) = p {
+            m.home.set(p.id);
+        }
+        match p {
+            Some(_) if used < SLICE => {
+                m.slice_used.set(used);
+                shared.frozen.interrupted.push(m);
+            }
+            _ => {
+                m.slice_used.set(Duration::ZERO);
+                shared.frozen.spent.push(m);
+            }
+        }
         self.publish_global(&shared);
     }
 
@@ -120,56 +214,62 @@ impl Runtime {
 
     /// Owner of `p`: takes the frozen machine out of the line whose turn it is to have `p`.
     pub(super) fn next_frozen(&self, shared: &mut Shared, p: &'static P) -> Option<&'static M> {
-        let first = shared.frozen.first?;
-        if !(shared.global.is_empty() && p.queue.is_empty()) {
+        let others = !(shared.global.is_empty() && p.queue.is_empty());
+        let next = shared.frozen.next(p.id)?;
+        let m = next.who()?;
+        if others {
             let now = Moment::now();
             // The last one that had it was frozen before: now it is for the others, however long this one has waited.
             if p.thawed.replace(false) {
                 p.thawed_at.set(now);
                 return None;
             }
-            if now.since(first.frozen_at.get().max(p.thawed_at.get())) < PATIENCE {
+            if now.since(m.frozen_at.get().max(p.thawed_at.get())) < PATIENCE {
                 return None;
             }
         }
         p.thawed.set(true);
-        let m = shared.frozen.pop();
+        next.leave();
         self.publish_global(shared);
-        m
+        Some(m)
     }
 
     /// Brings `p` to the frozen machine `m`, which is not in line any more.
     pub(crate) fn thaw(&self, m: &'static M, p: &'static P) {
         // Another goroutine runs on the processor from now on.
         p.tick.store(p.tick.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        // (Who takes a frozen machine out of its line may write this.)
+        m.thawed_at.set(Moment::now());
         m.wake_with(p);
     }
 
-    /// Brings `p`, for which no other machine can be had, to the first in line, whoever's turn it is. False: nobody is in line.
+    /// Brings `p`, for which no other machine can be had, to the next in line, before its turn. False: nobody is in line.
     pub(super) fn thaw_early(&self, p: &'static P) -> bool {
         let frozen = {
             let mut shared = self.shared.lock();
-            let frozen = shared.frozen.pop();
+            let frozen = shared.frozen.next(p.id).and_then(Place::leave);
             self.publish_global(&shared);
             frozen
         };
         frozen.inspect(|m| self.thaw(m, p)).is_some()
     }
 
-    /// Lets the first in line go on without a processor, if it has been there since `before`: it may hold what everybody
+    /// Lets the one that has waited longest go on without a processor, if it waits since `before`: it may hold what everybody
     /// else waits for. It is in a call that was found, from here on.
     pub(crate) fn thaw_without(&self, before: Moment) -> Option<&'static M> {
         let m = {
             let mut shared = self.shared.lock();
-            if shared.frozen.first?.frozen_at.get() > before {
+            let oldest = shared.frozen.oldest()?;
+            if oldest.who()?.frozen_at.get() > before {
                 return None;
             }
             // SeqCst: as in `blocking`.
             self.in_blocking.fetch_add(1, Ordering::SeqCst);
-            let m = shared.frozen.pop();
+            let m = oldest.leave();
             self.publish_global(&shared);
             m?
         };
+        m.thawed_at.set(Moment::now());
         // Before it is woken, and not by itself: it may take long to wake, and whoever looks after such machines must not
         // take it for one that has a processor again. (Who takes a frozen machine out of the line may write this.)
         m.set_call(Call::Found);

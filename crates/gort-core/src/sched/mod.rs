@@ -108,7 +108,7 @@ unsafe impl Send for Queued {}
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) global: PageDeque<Queued>,
-    frozen: frozen::Line,
+    frozen: frozen::Frozen,
     idle_ps: Option<&'static P>,
     idle_ms: Option<&'static M>,
     idle_m_count: u32,

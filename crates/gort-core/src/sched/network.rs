@@ -35,7 +35,7 @@ use crate::sys::atomic::{AtomicU64, Ordering, fence};
 /// After this long without a look the monitor looks: Go's number. Sooner, if all processors are busy, perhaps with goroutines
 /// that compute: then nobody else will.
 const POLL_PERIOD: Duration = Duration::from_millis(10);
-const POLL_PERIOD_BUSY: Duration = Duration::from_millis(1);
+const POLL_PERIOD_BUSY: Duration = Duration::from_millis(2);
 /// So many goroutines take long, whatever each of them does.
 const MANY: usize = if cfg!(loom) { 1 } else { 32 };
 /// A processor that has polled within about 40 us will soon do so again.
@@ -43,19 +43,30 @@ const SOON_TICKS: u64 = 100_000;
 
 /// The last looks at the poller.
 pub(crate) struct Polls {
-    /// When anybody looked, by the coarse clock.
-    last: AtomicU64,
     /// When a processor looked, in ticks, with its number in the lower bits ([`MAX_PROCS`]).
     by: AtomicU64,
+    /// The monitor's: `by` when it last read it, and until when it knows that somebody has looked.
+    seen: AtomicU64,
+    last: AtomicU64,
 }
 
 impl Polls {
     pub(super) fn new() -> Polls {
-        Polls { last: AtomicU64::new(0), by: AtomicU64::new(0) }
+        Polls { by: AtomicU64::new(0), seen: AtomicU64::new(0), last: AtomicU64::new(0) }
     }
 
     fn note(&self, p: u32) {
         self.by.store(env::ticks() & !NUMBER | u64::from(p), Ordering::Relaxed);
+    }
+
+    /// The monitor: for how long nobody has looked, or more exactly, how long ago it found that somebody had.
+    fn idle_for(&self, now: Moment) -> Duration {
+        let by = self.by.load(Ordering::Relaxed);
+        if self.seen.load(Ordering::Relaxed) != by {
+            self.seen.store(by, Ordering::Relaxed);
+            self.last.store(now.as_nanos(), Ordering::Relaxed);
+        }
+        now.since(Moment::from_nanos(self.last.load(Ordering::Relaxed)))
     }
 
     /// Whether a processor other than `p` polls again and again.
@@ -102,7 +113,6 @@ impl Runtime {
         if self.poller.waiters() == 0 || self.keeper.is_watched() {
             return None;
         }
-        self.polls.last.store(self.coarse_now.load(Ordering::Relaxed), Ordering::Relaxed);
         let ready = self.poller.poll(Wait::No);
         self.polls.note(p.id);
         if ready.is_empty() {
@@ -114,9 +124,9 @@ impl Runtime {
 
     /// The monitor looks at the network, if nobody else has for a while.
     pub(crate) fn poll_network(&self, now: Moment) {
-        let last = Moment::from_nanos(self.polls.last.load(Ordering::Relaxed));
+        let idle_for = self.polls.idle_for(now);
         let period = if self.search.idle() == 0 { POLL_PERIOD_BUSY } else { POLL_PERIOD };
-        if self.poller.waiters() == 0 || self.keeper.is_watched() || now.since(last) < period {
+        if self.poller.waiters() == 0 || self.keeper.is_watched() || idle_for < period {
             return;
         }
         self.polls.last.store(now.as_nanos(), Ordering::Relaxed);

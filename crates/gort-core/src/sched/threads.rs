@@ -10,7 +10,6 @@
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
-use std::time::Duration;
 use std::{io, ptr, thread};
 
 use super::Runtime;
@@ -20,6 +19,7 @@ use crate::m::note::Note;
 use crate::p::P;
 use crate::stack::overflow::SignalStack;
 use crate::sys;
+use crate::sys::thread::Manner;
 use crate::tlscheck;
 
 /// Go's limit on threads.
@@ -28,9 +28,8 @@ pub(crate) const MAX_THREADS: usize = 10_000;
 /// A machine's own stack: the scheduler is shallow, but a thread's exit runs destructors of the program's thread-locals.
 const THREAD_STACK: usize = 512 * 1024;
 
-/// How long a machine's thread keeps a CPU that others want: the monitor, or a machine that was just woken, perhaps to serve
-/// a timer. With the usual turns of about 3 ms they would wait for that long behind a goroutine that computes.
-const TURN: Duration = Duration::from_micros(300);
+/// A machine that is woken, perhaps to serve a timer, should run at once, even if a goroutine computes on its CPU.
+const PROMPT: Manner = Manner::Prompt(300);
 
 /// The threads of the runtime.
 pub(crate) struct Threads {
@@ -220,7 +219,8 @@ impl Runtime {
         sys::thread::hear(libc::SIGURG);
         m.tid.store(rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned(), Ordering::Relaxed);
         precise_timers();
-        sys::thread::take_turns_of(TURN);
+        sys::thread::behave(PROMPT);
+        m.computes.set(false);
         // Without an alternate stack an overflow still ends the process, only without a report.
         let signal_stack = SignalStack::install().ok();
         let locals = tlscheck::Record::of_this_thread(m);
@@ -235,6 +235,13 @@ impl Runtime {
         self.threads.machines.fetch_sub(1, Ordering::Relaxed);
         self.threads.alive.fetch_sub(1, Ordering::Relaxed);
         self.threads.put_spare(m);
+    }
+
+    /// The machine that calls was interrupted because it computes, or has nothing to do any more.
+    pub(super) fn behave(&self, m: &M, computes: bool) {
+        if m.computes.replace(computes) != computes {
+            sys::thread::behave(if computes { Manner::Batch } else { PROMPT });
+        }
     }
 
     /// The system gives no thread now. A machine that is frozen has one: it gets the processor before its turn. Or else other

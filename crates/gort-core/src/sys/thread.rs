@@ -69,10 +69,22 @@ pub(crate) fn hear(signal: libc::c_int) {
     }
 }
 
-/// Asks the kernel to give the calling thread turns of this length if others want its CPU, instead of the usual milliseconds:
-/// who has short turns runs soon after it wakes, and lets others run soon after they wake. Kernels before 6.12 do not know
-/// how.
-pub(crate) fn take_turns_of(turn: std::time::Duration) {
+/// How the kernel's scheduler is to treat a thread, beside others that want its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It runs for a moment at a time, and soon after it was woken: so its turn, which is how long it may keep the CPU, ends
+    /// sooner than what is left of another's. In microseconds, instead of the usual milliseconds.
+    Prompt(u32),
+    /// It computes: it takes no CPU from others at the moment at which it is woken, and leaves its own to them at theirs.
+    Batch,
+}
+
+/// Asks the kernel to treat the calling thread in this manner from now on. It does not get more or less time for that: in the
+/// long run all get the same. Kernels before 6.12 do not know turns of a thread's own. Whoever has a special policy, set by
+/// the program, keeps it. Leaves errno as it is.
+pub(crate) fn behave(manner: Manner) {
+    /// The longest turn that the kernel gives.
+    const TURN_MAX_US: u32 = 100_000;
     // The kernel's struct sched_attr, in its first version.
     #[repr(C)]
     #[derive(Default)]
@@ -86,13 +98,22 @@ pub(crate) fn take_turns_of(turn: std::time::Duration) {
         deadline: u64,
         period: u64,
     }
+    let (policy, turn_us) = match manner {
+        Manner::Prompt(turn_us) => (libc::SCHED_OTHER, turn_us),
+        Manner::Batch => (libc::SCHED_BATCH, TURN_MAX_US),
+    };
     let mut attributes = Attributes::default();
     let size = size_of::<Attributes>() as u32;
-    // SAFETY: the kernel fills, then reads, a struct of the size that it is told. It concerns the calling thread.
+    // SAFETY: the kernel fills, then reads, a struct of the size that it is told. It concerns the calling thread, as errno does.
     unsafe {
-        if libc::syscall(libc::SYS_sched_getattr, 0, &mut attributes, size, 0) == 0 {
-            attributes.runtime = turn.as_nanos() as u64;
+        let errno = *libc::__errno_location();
+        if libc::syscall(libc::SYS_sched_getattr, 0, &mut attributes, size, 0) == 0
+            && matches!(attributes.policy.cast_signed(), libc::SCHED_OTHER | libc::SCHED_BATCH)
+        {
+            attributes.policy = policy.cast_unsigned();
+            attributes.runtime = u64::from(turn_us) * 1000;
             libc::syscall(libc::SYS_sched_setattr, 0, &attributes, 0);
         }
+        *libc::__errno_location() = errno;
     }
 }

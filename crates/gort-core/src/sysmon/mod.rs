@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::deadlock::{self, Verdict};
 use crate::env::Moment;
 use crate::sched::{self, Runtime};
-use crate::sys::thread;
+use crate::sys::thread::{self, Manner};
 use crate::{cpus, trim};
 use pace::Pace;
 use procs::Procs;
@@ -42,7 +42,7 @@ const DEADLOCK_MIN: Duration = Duration::from_millis(1);
 const DEADLOCK_MAX: Duration = Duration::from_secs(1);
 const QUOTA_PERIOD: Duration = Duration::from_secs(1);
 /// The monitor runs for microseconds at a time, and should do so soon after it wakes: the shortest turn that there is.
-const TURN: Duration = Duration::from_micros(100);
+const PROMPT: Manner = Manner::Prompt(100);
 
 /// GOMAXPROCS follows the system's settings.
 static FOLLOW: AtomicBool = AtomicBool::new(false);
@@ -56,7 +56,7 @@ pub(crate) fn start(rt: &'static Runtime, follow: bool) -> io::Result<()> {
     let watch = Box::new(Watch::new(rt));
     rt.spawn_own_thread(c"gort-monitor", move || {
         sched::threads::precise_timers();
-        thread::take_turns_of(TURN);
+        thread::behave(PROMPT);
         watch.run();
     })
 }
@@ -127,7 +127,7 @@ impl Watch {
         }
         let roused = monitor.note.sleep(Some(self.pace.next()).filter(|&next| next != Moment::NEVER));
         monitor.asleep.store(false, Ordering::Relaxed);
-        monitor.until.store(u64::MAX.wrapping_sub(u64::MAX), Ordering::Relaxed);
+        monitor.until.store(0, Ordering::Relaxed);
         roused
     }
 

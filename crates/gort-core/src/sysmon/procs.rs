@@ -23,6 +23,7 @@ use crate::env::Moment;
 use crate::m::{Call, M};
 use crate::p::P;
 use crate::preempt;
+use crate::sched::frozen::SLICE;
 use crate::sched::{MAX_PROCS, Runtime};
 use crate::sys::thread_clock::{self, Doing};
 
@@ -36,8 +37,6 @@ const ASK_AGAIN: Duration = Duration::from_micros(500);
 /// A goroutine pays for this many interruptions in a row, and for one more each such time.
 const CREDIT_MAX: u32 = 4;
 const CREDIT_PERIOD: Duration = Duration::from_millis(1);
-/// How long a goroutine may have a processor that others like it wait for: Go's time slice.
-const SLICE: Duration = Duration::from_millis(10);
 /// A call that is announced as brief may keep its processor for as long as this, if others wait.
 const BRIEF: Duration = Duration::from_micros(20);
 

@@ -64,13 +64,34 @@ pub(super) fn accept(listener: &NetFd) -> io::Result<(OwnedFd, Option<SocketAddr
     })
 }
 
+/// What it says of a stream if a read has not filled its buffer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Short {
+    /// Nothing was left. (Or urgent data is next. Of that the poller hears: then a read is tried all the same.)
+    Emptied,
+    /// Nothing: a read also ends before data with which descriptors came.
+    Perhaps,
+}
+
+impl Short {
+    /// Whether the stream was emptied by a read of so many bytes for which there was room.
+    fn emptied(self, read: usize, room: usize) -> bool {
+        self == Short::Emptied && 0 < read && read < room
+    }
+}
+
 /// Receives from a stream; 0 at its end, or if there is no room in `buf`: the kernel would wait for data even so.
 #[inline]
-pub(super) fn read(stream: &NetFd, buf: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read(stream: &NetFd, buf: &mut [u8], short: Short) -> io::Result<usize> {
     if buf.is_empty() {
         return Ok(0);
     }
-    let read = stream.call(Read, |fd| recv(fd, buf, RecvFlags::DONTWAIT))?;
+    let room = buf.len();
+    let read = stream.call_emptying(
+        Read,
+        |&read| short.emptied(read, room),
+        |fd| recv(fd, buf, RecvFlags::DONTWAIT),
+    )?;
     unless_closed(stream, read)
 }
 
@@ -84,14 +105,23 @@ pub(super) fn peek(stream: &NetFd, buf: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Receives from a stream into several buffers.
-pub(super) fn read_vectored(stream: &NetFd, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+pub(super) fn read_vectored(
+    stream: &NetFd,
+    bufs: &mut [IoSliceMut<'_>],
+    short: Short,
+) -> io::Result<usize> {
     // Empty ones in front must not fill the call, and leave no room for others.
     let Some(start) = bufs.iter().position(|buf| !buf.is_empty()) else { return Ok(0) };
     let end = bufs.len().min(start + SLICES_MAX);
     let bufs = &mut bufs[start..end];
-    let read = stream.call(Read, |fd| {
-        net::recvmsg(fd, bufs, &mut RecvAncillaryBuffer::default(), RecvFlags::DONTWAIT).map(|got| got.bytes)
-    })?;
+    let room = bufs.iter().fold(0, |room: usize, buf| room.saturating_add(buf.len()));
+    let read = stream.call_emptying(
+        Read,
+        |&read| short.emptied(read, room),
+        |fd| {
+            net::recvmsg(fd, bufs, &mut RecvAncillaryBuffer::default(), RecvFlags::DONTWAIT).map(|got| got.bytes)
+        },
+    )?;
     unless_closed(stream, read)
 }
 

@@ -21,7 +21,8 @@
 //! Invariants:
 //! 1. Only the holder of a direction's turn waits in that direction.
 //! 2. Before it waits, it has tried, and nobody has waited (has taken news away) since that try began. A holder that has
-//!    got the turn without delay knows this from `waits`, and does not try twice.
+//!    got the turn without delay knows this from `waits`, and does not try twice. As good as a try is to see that there was
+//!    no news since before somebody's call took everything (`call_emptying`).
 //! 3. The registration ends before the descriptor is closed: fields are dropped in their order.
 //! 4. The descriptor is non-blocking, or `op` makes a call that does not block (`MSG_DONTWAIT`).
 //!
@@ -139,6 +140,39 @@ impl NetFd {
         }
     }
 
+    /// As `call`, for an `op` whose result may say that it took everything: then the next call waits without a try, if there
+    /// has been no news since before this one's.
+    #[inline]
+    pub(super) fn call_emptying<T>(
+        &self,
+        dir: Direction,
+        took_all: impl Fn(&T) -> bool,
+        mut op: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> io::Result<T> {
+        park::checkpoint();
+        let poll = self.registration()?;
+        poll.check(dir).map_err(error::of_wait)?;
+        // Acquire: as in `call`, with the look at the news for the try.
+        let waits = self.side(dir).waits.load(Ordering::Acquire);
+        let mut op = |fd: BorrowedFd<'_>| {
+            let before = poll.progress(dir);
+            op(fd).inspect(|value| {
+                if took_all(value) {
+                    poll.emptied(dir, before);
+                }
+            })
+        };
+        // Who does not wait may be the only one who would find out.
+        if !poll.is_promising(dir) && !self.nonblocking.load(Ordering::Relaxed) {
+            return self.call_slow(dir, waits, &mut op);
+        }
+        match uninterrupted(|| op(self.fd.as_fd())) {
+            Ok(value) => Ok(value),
+            Err(Errno::AGAIN) => self.call_slow(dir, waits, &mut op),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// As `call`, but until `deadline` at the latest, and not for as long as a timeout says.
     pub(super) fn call_until<T>(
         &self,
@@ -168,7 +202,7 @@ impl NetFd {
         }
     }
 
-    /// The call would have blocked, when `waits` had been counted.
+    /// The call would have blocked, or would block, when `waits` had been counted.
     fn call_slow<T>(
         &self,
         dir: Direction,

@@ -185,28 +185,29 @@ macro_rules! close_method {
     };
 }
 
-/// `Read` and `Write`, for a stream and for a reference to one.
+/// `Read` and `Write`, for a stream and for a reference to one. What a short read says of it is a
+/// [`Short`](super::calls::Short).
 macro_rules! stream_traits {
-    ($name:ident) => {
+    ($name:ident, $short:ident) => {
         impl ::std::io::Read for $name {
             #[inline]
             fn read(&mut self, buf: &mut [u8]) -> ::std::io::Result<usize> {
-                $crate::net::calls::read(&self.0, buf)
+                $crate::net::calls::read(&self.0, buf, $crate::net::calls::Short::$short)
             }
 
             fn read_vectored(&mut self, bufs: &mut [::std::io::IoSliceMut<'_>]) -> ::std::io::Result<usize> {
-                $crate::net::calls::read_vectored(&self.0, bufs)
+                $crate::net::calls::read_vectored(&self.0, bufs, $crate::net::calls::Short::$short)
             }
         }
 
         impl ::std::io::Read for &$name {
             #[inline]
             fn read(&mut self, buf: &mut [u8]) -> ::std::io::Result<usize> {
-                $crate::net::calls::read(&self.0, buf)
+                $crate::net::calls::read(&self.0, buf, $crate::net::calls::Short::$short)
             }
 
             fn read_vectored(&mut self, bufs: &mut [::std::io::IoSliceMut<'_>]) -> ::std::io::Result<usize> {
-                $crate::net::calls::read_vectored(&self.0, bufs)
+                $crate::net::calls::read_vectored(&self.0, bufs, $crate::net::calls::Short::$short)
             }
         }
 

@@ -158,5 +158,5 @@ impl TcpStream {
 
 shared_methods!(TcpStream, std::net::TcpStream);
 time_limits!(TcpStream);
-stream_traits!(TcpStream);
+stream_traits!(TcpStream, Emptied);
 descriptor_traits!(TcpStream, std::net::TcpStream);

@@ -120,5 +120,5 @@ fn connect_blocking(fd: &OwnedFd, addr: &SocketAddrUnix) -> io::Result<()> {
 
 shared_methods!(UnixStream, std::os::unix::net::UnixStream);
 time_limits!(UnixStream);
-stream_traits!(UnixStream);
+stream_traits!(UnixStream, Perhaps);
 descriptor_traits!(UnixStream, std::os::unix::net::UnixStream);
