@@ -207,18 +207,27 @@ impl Runtime {
         self.run_timers(p, &victim.timers, Moment::now()) && !p.queue.is_empty()
     }
 
-    /// Owner of `p`: fires what is due in `timers`, its own or another's; what that wakes goes to `p`. True if any.
+    /// Owner of `p`: fires what is due in `timers`, its own or another's; what that wakes goes to `p`, the first of it before
+    /// what is queued there, as in Go: it has waited for this moment. True if any.
     pub(crate) fn run_timers(&self, p: &'static P, timers: &Timers, now: Moment) -> bool {
-        let mut fired = false;
+        let (mut fired, mut next_is_free) = (false, p.queue.peek_next().is_null());
+        // As many of those in the ring are run here at once.
+        let mut own = 1;
         while timers.earliest() <= now {
             for node in timers.check(now) {
-                fired = true;
                 // SAFETY: the node came due and was not acted on yet.
                 let g = unsafe { self.act(p, node) };
-                self.put_ring(p, g);
+                if std::mem::take(&mut next_is_free) {
+                    let displaced = p.queue.set_next(g);
+                    debug_assert!(displaced.is_none(), "only the owner fills the slot");
+                    own = 0;
+                } else {
+                    self.put_ring(p, g);
+                }
+                fired = true;
             }
         }
-        if fired && p.queue.len() > 1 {
+        if fired && p.queue.len() > own {
             self.wake_p();
         }
         fired

@@ -179,7 +179,8 @@ impl Runtime {
     fn stand_in_line(&self, m: &'static M, p: Option<&'static P>) {
         let now = Moment::now();
         // The first slice begins when it is first found to compute.
-        let used = if m.computes.get() { m.slice_used.get() + now.since(m.thawed_at.get()) } else { Duration::ZERO };
+        let used =
+            if m.computes.get() { m.slice_used.get() + now.since(m.thawed_at.get()) } else { Duration::ZERO };
         let mut shared = self.shared.lock();
         m.frozen_at.set(now);
         if let Some(p) = p {

@@ -40,9 +40,15 @@ const CREDIT_PERIOD: Duration = Duration::from_millis(1);
 /// A call that is announced as brief may keep its processor for as long as this, if others wait.
 const BRIEF: Duration = Duration::from_micros(20);
 
+/// For this long after a processor was taken from a thread that sleeps, the next one need not have stood for [`BRIEF`]:
+/// where one thread blocks the next one will, and a hundred in a row are in everybody's way.
+const ALERT: Duration = Duration::from_micros(200);
+
 /// What the monitor knows of all processors.
 pub(super) struct Procs {
     rt: &'static Runtime,
+    /// Until when it expects more threads to sleep.
+    alert_until: Moment,
     known: [Known; MAX_PROCS],
 }
 
@@ -86,7 +92,7 @@ impl Procs {
             credit: CREDIT_MAX,
             credited: never,
         };
-        Procs { rt, known: [known; MAX_PROCS] }
+        Procs { rt, alert_until: Moment::from_nanos(0), known: [known; MAX_PROCS] }
     }
 
     /// When the first timer is due of a processor whose goroutine computes, or may: it will not look itself.
@@ -105,6 +111,7 @@ impl Procs {
     /// Looks at all of them.
     pub(super) fn look(&mut self, now: Moment, strays: &mut Strays) -> Seen {
         let waiting = self.waiting();
+        let alert = now < self.alert_until;
         let mut seen = Seen { progress: waiting.idle, ..Seen::default() };
         for p in self.rt.all_ps() {
             let known = &mut self.known[p.id as usize];
@@ -117,9 +124,14 @@ impl Procs {
                 seen.progress = true;
                 known.moved = !waiting.idle && M::owner_of(p).is_some();
                 seen.tight |= waiting.wants(p, now);
-            } else {
-                look_closely(self.rt, p, known, waiting, now, strays, &mut seen);
+                if !(alert && seen.tight) {
+                    continue;
+                }
             }
+            look_closely(self.rt, p, known, (waiting, alert), now, strays, &mut seen);
+        }
+        if seen.took {
+            self.alert_until = now.plus(ALERT);
         }
         seen
     }
@@ -135,12 +147,12 @@ impl Procs {
     }
 }
 
-/// `p` stands at what it was at when looked at last.
+/// `p` stands at what it was at when looked at last, or the monitor is on the alert for threads that sleep.
 fn look_closely(
     rt: &Runtime,
     p: &'static P,
     known: &mut Known,
-    waiting: Waiting,
+    (waiting, alert): (Waiting, bool),
     now: Moment,
     strays: &mut Strays,
     seen: &mut Seen,
@@ -153,7 +165,12 @@ fn look_closely(
     let stood = now.since(known.since);
     let wanted = waiting.wants(p, now);
     let tid = m.tid.load(Ordering::Relaxed);
-    if stood < if wanted { BRIEF } else { SLICE } {
+    let enough = match wanted {
+        true if alert => Duration::ZERO,
+        true => BRIEF,
+        false => SLICE,
+    };
+    if stood < enough {
         seen.tight |= wanted;
         return;
     }

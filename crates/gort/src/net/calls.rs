@@ -105,11 +105,7 @@ pub(super) fn peek(stream: &NetFd, buf: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Receives from a stream into several buffers.
-pub(super) fn read_vectored(
-    stream: &NetFd,
-    bufs: &mut [IoSliceMut<'_>],
-    short: Short,
-) -> io::Result<usize> {
+pub(super) fn read_vectored(stream: &NetFd, bufs: &mut [IoSliceMut<'_>], short: Short) -> io::Result<usize> {
     // Empty ones in front must not fill the call, and leave no room for others.
     let Some(start) = bufs.iter().position(|buf| !buf.is_empty()) else { return Ok(0) };
     let end = bufs.len().min(start + SLICES_MAX);
@@ -119,7 +115,8 @@ pub(super) fn read_vectored(
         Read,
         |&read| short.emptied(read, room),
         |fd| {
-            net::recvmsg(fd, bufs, &mut RecvAncillaryBuffer::default(), RecvFlags::DONTWAIT).map(|got| got.bytes)
+            net::recvmsg(fd, bufs, &mut RecvAncillaryBuffer::default(), RecvFlags::DONTWAIT)
+                .map(|got| got.bytes)
         },
     )?;
     unless_closed(stream, read)
