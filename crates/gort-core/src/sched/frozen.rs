@@ -42,18 +42,18 @@ impl Frozen {
         self.interrupted.len + self.spent.len
     }
 
-    /// Who is next on the processor of this number: who was interrupted there, or else who has waited longest for a turn, or
-    /// hardly less long and has been there before.
+    /// Who is next on the processor of this number: who was interrupted there, or else who has waited longest, or hardly less
+    /// long and has been there before.
     fn next(&mut self, p: u32) -> Option<Place<'_>> {
         if let Some(before) = self.interrupted.find(|m| m.home.get() == p) {
             return Some(Place { line: &mut self.interrupted, before });
         }
-        if let Some(oldest) = self.spent.first {
-            let soon = oldest.frozen_at.get().plus(SLICE / 2);
-            let before = self.spent.find(|m| m.home.get() == p && m.frozen_at.get() < soon).flatten();
-            return Some(Place { line: &mut self.spent, before });
+        let oldest = self.oldest()?;
+        let soon = oldest.who()?.frozen_at.get().plus(SLICE / 2);
+        match oldest.line.find(|m| m.home.get() == p && m.frozen_at.get() < soon) {
+            Some(before) => Some(Place { before, ..oldest }),
+            None => Some(oldest),
         }
-        self.interrupted.first.map(|_| Place { line: &mut self.interrupted, before: None })
     }
 
     /// Whoever has waited longest.
@@ -276,5 +276,67 @@ impl Runtime {
         m.set_call(Call::Found);
         m.note.wake();
         Some(m)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// A machine that was frozen at this millisecond, on the processor of this number.
+    fn machine(id: u32, at_ms: u64, home: u32) -> &'static M {
+        let m: &'static M = Box::leak(Box::new(M::new(id)));
+        m.frozen_at.set(Moment::from_nanos(at_ms * MS));
+        m.home.set(home);
+        m
+    }
+
+    /// The numbers of the machines in the order in which the processor would take them.
+    fn order(frozen: &mut Frozen, p: u32) -> Vec<u32> {
+        std::iter::from_fn(|| frozen.next(p).and_then(Place::leave)).map(|m| m.id).collect()
+    }
+
+    #[test]
+    fn who_was_interrupted_here_goes_on_before_those_whose_slice_is_over() {
+        let mut frozen = Frozen::default();
+        frozen.spent.push(machine(1, 100, 0));
+        frozen.interrupted.push(machine(2, 200, 1));
+        frozen.interrupted.push(machine(3, 201, 0));
+        assert_eq!(frozen.len(), 3);
+        assert_eq!(order(&mut frozen, 0), [3, 1, 2]);
+        assert_eq!(frozen.len(), 0);
+        assert!(frozen.next(0).is_none());
+    }
+
+    #[test]
+    fn who_was_interrupted_on_a_processor_that_is_gone_does_not_wait_for_ever() {
+        let mut frozen = Frozen::default();
+        frozen.interrupted.push(machine(1, 100, 7));
+        frozen.spent.push(machine(2, 110, 0));
+        assert_eq!(order(&mut frozen, 0), [1, 2]);
+    }
+
+    #[test]
+    fn of_two_that_have_waited_about_as_long_a_processor_takes_its_own() {
+        let mut frozen = Frozen::default();
+        frozen.spent.push(machine(1, 100, 1));
+        frozen.spent.push(machine(2, 104, 0));
+        frozen.spent.push(machine(3, 106, 0));
+        assert_eq!(order(&mut frozen, 0), [2, 1, 3]);
+        frozen.spent.push(machine(1, 100, 1));
+        frozen.spent.push(machine(2, 106, 0));
+        assert_eq!(order(&mut frozen, 0), [1, 2], "half a slice longer is longer");
+    }
+
+    #[test]
+    fn the_oldest_of_both_lines() {
+        let mut frozen = Frozen::default();
+        assert!(frozen.oldest().is_none());
+        frozen.spent.push(machine(1, 100, 0));
+        frozen.interrupted.push(machine(2, 90, 0));
+        let oldest = |frozen: &mut Frozen| frozen.oldest().and_then(Place::leave).map(|m| m.id);
+        assert_eq!([oldest(&mut frozen), oldest(&mut frozen), oldest(&mut frozen)], [Some(2), Some(1), None]);
     }
 }
