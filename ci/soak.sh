@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything at once, over and over: hogs, blocking calls, channels, timers, processes, GOMAXPROCS that changes.
+# Everything at once, over and over: hogs, blocking calls, channels, timers, sockets, processes, GOMAXPROCS that changes.
 #
 #   ci/soak.sh [seconds]    600 if not said
 #

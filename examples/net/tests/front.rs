@@ -2,8 +2,10 @@
 
 mod common;
 
-use std::io::{ErrorKind, Write};
-use std::process::Command;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -247,6 +249,105 @@ fn two_thousand_connections() {
     eventually("all connections are closed", || stats(&mut watcher) == at_rest);
     eventually("all descriptors are closed", || server.descriptors() <= descriptors);
     server.terminate();
+}
+
+/// As many connections as the server can have descriptors, 20,000 where that is allowed, and a hundred more. Everybody who got
+/// in is answered, nothing stalls, the rest get in when others leave, and in the end everything is as it was.
+#[test]
+fn twenty_thousand_connections() {
+    const MOST: u64 = 20_000;
+    let limit = getrlimit(Resource::Nofile).maximum.map_or(MOST, |maximum| maximum.min(MOST));
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -n {limit} && exec \"$0\""), env!("CARGO_BIN_EXE_front")]);
+    let server = Server::start(&mut limited);
+    let mut watcher = server.connect();
+    let at_rest = stats(&mut watcher);
+    let descriptors = server.descriptors();
+
+    // Two processes, for each client needs a descriptor as well.
+    let size = limit as usize / 2 + 50;
+    let first = Crowd::start(&server, size);
+    first.hears("answered");
+    let second = Crowd::start(&server, size);
+    second.hears("connected");
+    eventually("it has used up its descriptors", || server.descriptors() >= limit as usize);
+    eventually("it has answered all who got in, and does not spin at the door", || {
+        let before = cpu_ticks(server.pid());
+        thread::sleep(Duration::from_millis(500));
+        cpu_ticks(server.pid()) - before <= 25
+    });
+    let (goroutines, connections) = stats(&mut watcher);
+    assert!(goroutines > connections && connections > limit as usize - 100, "{goroutines} {connections}");
+
+    first.leave();
+    second.hears("answered");
+    second.leave();
+    eventually("all connections are closed", || stats(&mut watcher) == at_rest);
+    eventually("all descriptors are closed", || server.descriptors() <= descriptors);
+    server.terminate();
+}
+
+/// Many clients in a process of their own.
+struct Crowd {
+    process: Child,
+    says: mpsc::Receiver<String>,
+}
+
+impl Crowd {
+    fn start(server: &Server, size: usize) -> Crowd {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["crowd", "--exact", "--nocapture"])
+            .env("FRONT_CROWD", format!("{} {size}", server.addr))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (say, says) = mpsc::channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| say.send(line)));
+        Crowd { process, says }
+    }
+
+    fn hears(&self, word: &str) {
+        while self.says.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{word}: {error}")) != word {}
+    }
+
+    /// All of them leave.
+    fn leave(mut self) {
+        drop(self.process.stdin.take());
+        assert!(self.process.wait().unwrap().success());
+    }
+}
+
+/// The other side of [`Crowd`]; by itself, a small one.
+#[test]
+fn crowd() {
+    let Ok(order) = std::env::var("FRONT_CROWD") else {
+        let server = start();
+        let clients = be_a_crowd(server.addr, 100);
+        assert_eq!(stats(&mut server.connect()).1, clients.len() + 1);
+        return server.terminate();
+    };
+    let (addr, size) = order.split_once(' ').unwrap();
+    let _clients = be_a_crowd(addr.parse().unwrap(), size.parse().unwrap());
+    // Until told to leave.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
+
+fn be_a_crowd(addr: SocketAddr, size: usize) -> Vec<Client> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+    let mut clients: Vec<Client> = (0..size).map(|_| Client::connect(addr)).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\n\r\n").unwrap();
+    }
+    println!("\nconnected");
+    for (number, client) in clients.iter_mut().enumerate() {
+        let answer = client.answer().map(|answer| answer.map(|answer| answer.body));
+        assert!(matches!(&answer, Ok(Some(body)) if body == "hello\n"), "{number}: {answer:?}");
+    }
+    println!("answered");
+    clients
 }
 
 /// With 64 descriptors and 200 clients: those that got in are served, the others wait at the door, and get in as soon as

@@ -19,6 +19,7 @@ mod network;
 mod overflows;
 mod signals;
 mod soak;
+mod sockets;
 mod threads;
 mod tools;
 mod urgent;

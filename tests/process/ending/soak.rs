@@ -1,5 +1,6 @@
 //! Everything at once for as long as one likes, with a seed: hogs, calls that block with and without a word, channels,
-//! select, timers, locks, other processes, panics, scopes, and GOMAXPROCS that changes. In the end every sum is right.
+//! select, timers, locks, sockets, other processes, panics, scopes, and GOMAXPROCS that changes. In the end every sum is
+//! right, and all goroutines, calls and descriptors are gone.
 //!
 //! ```text
 //!   ending soak [seconds] [seed]
@@ -14,6 +15,7 @@ use std::time::Duration;
 use gort::channel::{Receiver, Sender};
 
 use super::say;
+use super::sockets::Echo;
 use super::tools::{Hogs, MS, Rng, bounded_by, compute, wait_until};
 
 pub(crate) const ALL: &[super::Ending] = &[("soak", soak)];
@@ -33,6 +35,7 @@ struct World {
     ran: AtomicU64,
     std_lock: std::sync::Mutex<(u64, u64)>,
     gort_lock: gort::sync::Mutex<(u64, u64)>,
+    echo: Echo,
     done: AtomicU64,
 }
 
@@ -57,6 +60,8 @@ const DEEDS: &[Deed] = &[
     pinned,
     child,
     file,
+    |world, rng| world.echo.visit(rng),
+    |world, rng| world.echo.visit(rng),
 ];
 
 fn soak() -> ExitCode {
@@ -72,6 +77,7 @@ fn soak() -> ExitCode {
     bounded_by(Duration::from_secs(2 * seconds + 45), move || {
         let (to, from) = gort::chan(16);
         let world = Arc::new(World::new(to, from));
+        let descriptors = open_descriptors();
         let hogs = Hogs::start(3);
         let consumers: Vec<_> = (0..4u64).map(|n| consumer(&world, seed ^ n)).collect();
         let workers: Vec<_> = (0..WORKERS).map(|n| worker(&world, seed.wrapping_add(n))).collect();
@@ -81,6 +87,8 @@ fn soak() -> ExitCode {
         hogs.wait_for_progress();
         hogs.stop();
         world.check(consumers);
+        // The listener is closed, and goes with the world.
+        wait_until("the end of all connections", || open_descriptors() <= descriptors);
         say("ok");
     })
 }
@@ -97,6 +105,7 @@ impl World {
             ran: 0.into(),
             std_lock: std::sync::Mutex::new((0, 0)),
             gort_lock: gort::sync::Mutex::new((0, 0)),
+            echo: Echo::start(),
             done: 0.into(),
         }
     }
@@ -106,6 +115,7 @@ impl World {
         let sum = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         wait_until("goroutines and timers", || sum(&self.started) == sum(&self.ran));
         self.to.close();
+        self.echo.stop();
         consumers.into_iter().for_each(|consumer| consumer.join().unwrap());
         assert_eq!(sum(&self.sent), sum(&self.received), "what was sent and what was received");
         for pair in [*self.std_lock.lock().unwrap(), *self.gort_lock.lock()] {
@@ -115,6 +125,10 @@ impl World {
         wait_until("the end of all calls", || gort::runtime::stats().blocked == 0);
         assert!(sum(&self.done) > WORKERS, "hardly anything was done");
     }
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// Sets GOMAXPROCS to something else now and then.

@@ -279,7 +279,7 @@ impl Runtime {
     /// It comes back with a processor, or without one and then has to stop.
     #[cold]
     fn go_idle(&self, m: &'static M) {
-        self.behave(m, false);
+        self.computes_no_more(m);
         let had = {
             let mut shared = self.shared.lock();
             if !(shared.global.is_empty() && shared.frozen.len() == 0) {

@@ -23,6 +23,7 @@ use crate::g::G;
 use crate::m::{Call, M};
 use crate::p::P;
 use crate::sys::atomic::Ordering;
+use crate::sys::thread::{self, Manner};
 
 /// How long others go before the first frozen machine.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -143,8 +144,12 @@ impl Runtime {
             _ => false,
         };
         if frozen {
-            self.behave(m, true);
+            m.computes.set(true);
+            let usual = thread::behave(Manner::Frozen);
             self.wait_in_line(m);
+            if usual {
+                thread::behave(Manner::Computes);
+            }
             g.status.transition_to_running();
         }
     }

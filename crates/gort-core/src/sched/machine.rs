@@ -148,7 +148,7 @@ impl Runtime {
     /// thread is to end.
     pub(crate) fn stop_m(&self, m: &'static M) -> bool {
         debug_assert!(!m.spinning.get());
-        self.behave(m, false);
+        self.computes_no_more(m);
         self.shared.lock().add_idle_m(m);
         let woken = m.lent.replace(false) && m.patience.wait(&m.note);
         while !woken && !m.note.sleep(Some(Moment::after(IDLE_THREAD))) {

@@ -237,10 +237,10 @@ impl Runtime {
         self.threads.put_spare(m);
     }
 
-    /// The machine that calls was interrupted because it computes, or has nothing to do any more.
-    pub(super) fn behave(&self, m: &M, computes: bool) {
-        if m.computes.replace(computes) != computes {
-            sys::thread::behave(if computes { Manner::Batch } else { PROMPT });
+    /// The machine that calls has nothing to do any more, also if it was known to compute.
+    pub(super) fn computes_no_more(&self, m: &M) {
+        if m.computes.replace(false) {
+            sys::thread::behave(PROMPT);
         }
     }
 

@@ -72,19 +72,24 @@ pub(crate) fn hear(signal: libc::c_int) {
 /// How the kernel's scheduler is to treat a thread, beside others that want its CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// It runs for a moment at a time, and soon after it was woken: so its turn, which is how long it may keep the CPU, ends
-    /// sooner than what is left of another's. In microseconds, instead of the usual milliseconds.
+    /// It runs for a moment at a time, and soon after it was woken: its turn, which is how long it may keep the CPU, is this
+    /// long, in microseconds, and so ends sooner than what is left of another's.
     Prompt(u32),
-    /// It computes: it takes no CPU from others at the moment at which it is woken, and leaves its own to them at theirs.
-    Batch,
+    /// It computes: it leaves its CPU to others when they are woken, for its turn is the longest that there is.
+    Computes,
+    /// As that; and when it is woken itself it waits until the CPU is left to it.
+    Frozen,
 }
 
 /// Asks the kernel to treat the calling thread in this manner from now on. It does not get more or less time for that: in the
-/// long run all get the same. Kernels before 6.12 do not know turns of a thread's own. Whoever has a special policy, set by
-/// the program, keeps it. Leaves errno as it is.
-pub(crate) fn behave(manner: Manner) {
-    /// The longest turn that the kernel gives.
-    const TURN_MAX_US: u32 = 100_000;
+/// long run all get the same. Kernels before 6.12 know no turns of a thread's own. Threads and processes that this thread makes
+/// do not inherit its turn. Leaves errno as it is.
+///
+/// False: it has a special policy, which the program or its user has set, and keeps it. (`Computes` ends `Frozen`, for
+/// which it must have been true.)
+pub(crate) fn behave(manner: Manner) -> bool {
+    const LONGEST_US: u32 = 100_000;
+    const RESET_ON_FORK: u64 = 1;
     // The kernel's struct sched_attr, in its first version.
     #[repr(C)]
     #[derive(Default)]
@@ -98,22 +103,28 @@ pub(crate) fn behave(manner: Manner) {
         deadline: u64,
         period: u64,
     }
-    let (policy, turn_us) = match manner {
-        Manner::Prompt(turn_us) => (libc::SCHED_OTHER, turn_us),
-        Manner::Batch => (libc::SCHED_BATCH, TURN_MAX_US),
+    let (from, to, turn_us) = match manner {
+        Manner::Prompt(turn_us) => (libc::SCHED_OTHER, libc::SCHED_OTHER, turn_us),
+        Manner::Computes => (libc::SCHED_BATCH, libc::SCHED_OTHER, LONGEST_US),
+        Manner::Frozen => (libc::SCHED_OTHER, libc::SCHED_BATCH, LONGEST_US),
     };
     let mut attributes = Attributes::default();
     let size = size_of::<Attributes>() as u32;
     // SAFETY: the kernel fills, then reads, a struct of the size that it is told. It concerns the calling thread, as errno does.
     unsafe {
         let errno = *libc::__errno_location();
-        if libc::syscall(libc::SYS_sched_getattr, 0, &mut attributes, size, 0) == 0
-            && matches!(attributes.policy.cast_signed(), libc::SCHED_OTHER | libc::SCHED_BATCH)
-        {
-            attributes.policy = policy.cast_unsigned();
+        let usual = libc::syscall(libc::SYS_sched_getattr, 0, &mut attributes, size, 0) == 0
+            && attributes.policy == from.cast_unsigned();
+        if usual {
+            attributes.policy = to.cast_unsigned();
             attributes.runtime = u64::from(turn_us) * 1000;
+            // The same flag would take a negative nice value from what the thread makes.
+            if attributes.nice >= 0 {
+                attributes.flags |= RESET_ON_FORK;
+            }
             libc::syscall(libc::SYS_sched_setattr, 0, &attributes, 0);
         }
         *libc::__errno_location() = errno;
+        usual
     }
 }
