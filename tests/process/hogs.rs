@@ -16,6 +16,7 @@ ok! {
     hogs_share_alike "hog-fair"
     two_hundred_hogs "hog-storm"
     threads_and_hogs "hog-outside"
+    threads_that_hogs_start_do_not_inherit_their_manners "hog-heirs"
 }
 
 #[test]

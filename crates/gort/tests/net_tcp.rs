@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gort::net::{TcpListener, TcpStream};
 use gort::sync::WaitGroup;
+use rustix::net::SendFlags;
 
 mod net_cases;
 use net_cases::{descriptors, listener, pair, pattern};
@@ -180,6 +181,32 @@ fn peek_leaves_the_bytes() {
     there.write_all(b"abc").unwrap();
     drop(there);
     peeker.join().unwrap();
+}
+
+/// A read ends before urgent data, although there is more: it must not be taken for the last of it.
+#[gort::test(unsafe(migrate))]
+fn urgent_data_does_not_hold_up_what_follows() {
+    for pause in [0, 1, 5].map(Duration::from_millis) {
+        let (here, mut there) = pair();
+        let reader = gort::go(move || {
+            let (mut all, mut buf) = (Vec::new(), [0; 64]);
+            while all.len() < 9 {
+                let size = there.read(&mut buf).unwrap();
+                all.extend_from_slice(&buf[..size]);
+            }
+            all
+        });
+        for (bytes, flags) in [
+            (b"abc", SendFlags::empty()),
+            (b"de!", SendFlags::OOB),
+            (b"fgh", SendFlags::empty()),
+            (b"i!!", SendFlags::OOB),
+        ] {
+            rustix::net::send(&here, bytes, flags).unwrap();
+            gort::sleep(pause);
+        }
+        assert_eq!(&reader.join().unwrap()[..9], b"abcdefghi");
+    }
 }
 
 #[gort::test(unsafe(migrate))]

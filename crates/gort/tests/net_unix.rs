@@ -221,3 +221,29 @@ fn a_sender_without_events_has_time_limits() {
     });
     drop(receiver);
 }
+
+/// A read ends with the bytes that descriptors came with, although there is more: it must not be taken for the last of it.
+#[gort::test(unsafe(migrate))]
+fn descriptors_that_come_along_do_not_hold_up_what_follows() {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    use std::os::fd::AsFd;
+
+    let (mut here, mut there) = UnixStream::pair().unwrap();
+    let reader = gort::go(move || {
+        let (mut all, mut buf) = (Vec::new(), [0; 64]);
+        while all.len() < 9 {
+            let size = there.read(&mut buf).unwrap();
+            all.extend_from_slice(&buf[..size]);
+        }
+        all
+    });
+    let fds = [here.as_fd()];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut along = SendAncillaryBuffer::new(&mut space);
+    assert!(along.push(SendAncillaryMessage::ScmRights(&fds)));
+    sendmsg(&here, &[std::io::IoSlice::new(b"abc")], &mut along, SendFlags::empty()).unwrap();
+    here.write_all(b"def").unwrap();
+    gort::sleep(Duration::from_millis(5));
+    here.write_all(b"ghi").unwrap();
+    assert_eq!(reader.join().unwrap(), b"abcdefghi");
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::tools::{Hogs, MS, bounded, preemptions, procs, wait_for_preemptions, wait_until};
+use super::tools::{Hogs, MS, bounded, compute, preemptions, procs, wait_for_preemptions, wait_until};
 use super::{argument, enter, say};
 
 pub(crate) const ALL: &[super::Ending] = &[
@@ -26,6 +26,7 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("hog-storm", storm),
     ("hog-quiet", quiet),
     ("hog-outside", outside),
+    ("hog-heirs", heirs),
     ("hog-switched-off", switched_off),
 ];
 
@@ -298,4 +299,34 @@ fn switched_off() -> ExitCode {
         say(if others_ran.load(Ordering::Relaxed) { "others ran" } else { "nobody else ran" });
         assert!(std::env::var_os("GORT_DEBUG").is_none() || preemptions() == 0);
     })
+}
+
+/// What the kernel is told of a thread that computes is not passed on to the threads that it starts.
+fn heirs() -> ExitCode {
+    let usual = std::thread::spawn(manners).join().unwrap();
+    beside_hogs(move || {
+        let computes = gort::go(move || {
+            let preempted = preemptions() + 20;
+            while preemptions() < preempted {
+                compute(5000);
+            }
+            assert_eq!(std::thread::spawn(manners).join().unwrap(), usual);
+            assert_eq!(manners().0, usual.0, "the policy while it runs");
+        });
+        while !computes.is_finished() {
+            gort::sleep(MS);
+        }
+        computes.join().unwrap();
+    })
+}
+
+/// The calling thread's policy, and its turn in nanoseconds.
+fn manners() -> (u32, u64) {
+    // The kernel's struct sched_attr: the policy is the second word of 32 bits, the turn the fourth of 64.
+    let mut attributes = [0_u64; 6];
+    let size = size_of_val(&attributes);
+    // SAFETY: fills a struct of that size.
+    let got = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, attributes.as_mut_ptr(), size, 0) };
+    assert_eq!(got, 0, "{}", std::io::Error::last_os_error());
+    ((attributes[0] >> 32) as u32, attributes[3])
 }

@@ -5,10 +5,11 @@
 //! the goroutine.
 //!
 //! There are two lines. Who has used its slice up is *spent*, and they take turns, first come, first served; but where it
-//! makes little difference a processor takes one that it had before. Who was interrupted within its slice, for a timer or for a goroutine that was woken, goes on where it was as soon as that
-//! processor has done the other thing: its thread and what it works on are at home on that CPU, and if it had to queue behind
-//! the spent ones, a thousand short interruptions would be as many changes of CPU. The length of both counts as part of the
-//! global queue's, so that whoever looks for work looks here too.
+//! makes little difference a processor takes one that it had before. Who was interrupted within its slice, for a timer or
+//! for a goroutine that was woken, goes on where it was as soon as that processor has done the other thing: its thread and
+//! what it works on are at home on that CPU, and if it had to queue behind the spent ones, a thousand short interruptions
+//! would be as many changes of CPU. The length of both counts as part of the global queue's, so that whoever looks for work
+//! looks here too.
 //!
 //! Whom the processor goes to, a frozen machine or a goroutine in a queue: frozen ones have computed for long, the others
 //! were mostly woken by something, so those go first; but once the next frozen machine has waited for [`PATIENCE`], and a
