@@ -1,7 +1,7 @@
 //! Hello servers: hyper on goroutines, and one that is written by hand.
 //!
 //! hyper wants to poll its connection for bytes. Here it polls a [`Desk`], which
-//! is two buffers in memory, and whose polls never wait. Between polls the
+//! is two trays in memory, and whose polls never wait. Between polls the
 //! goroutine fills and empties them, with the plain blocking calls of the stream:
 //!
 //! ```text
@@ -64,32 +64,25 @@ fn hello(n: u64, connections: u64, serve: Serve) -> Sample {
     load.add_to(sample, served.load(Relaxed))
 }
 
-fn serve_hyper(mut stream: TcpStream, served: Arc<AtomicU64>) -> io::Result<()> {
+fn serve_hyper(stream: TcpStream, served: Arc<AtomicU64>) -> io::Result<()> {
     let answer = service_fn(move |_| {
         served.fetch_add(1, Relaxed);
         let mut response = Response::new(Full::new(Bytes::from_static(HELLO.as_bytes())));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         async { Ok::<_, Infallible>(response) }
     });
-    let desk = Rc::new(RefCell::new(Trays::default()));
-    let mut connection = pin!(http1::Builder::new().serve_connection(Desk(desk.clone()), answer));
+    let io = Rc::new(RefCell::new(Io::new(stream)));
+    let mut connection = pin!(http1::Builder::new().serve_connection(Desk(io.clone()), answer));
     let again = Arc::new(Again(AtomicBool::new(false)));
     let waker = Waker::from(again.clone());
-    let mut output = Vec::new();
     loop {
         let polled = poll_once(connection.as_mut(), &mut Context::from_waker(&waker));
-        std::mem::swap(&mut desk.borrow_mut().output, &mut output);
-        if !output.is_empty() {
-            stream.write_all(&output)?;
-            output.clear();
-        }
+        io.borrow_mut().empty()?;
         if let Poll::Ready(result) = polled {
             return result.map_err(io::Error::other);
         }
         if !again.0.swap(false, Relaxed) {
-            let mut input = [0; AT_ONCE];
-            let n = stream.read(&mut input)?;
-            desk.borrow_mut().deliver(&input[..n]);
+            io.borrow_mut().fill()?;
         }
     }
 }
@@ -112,29 +105,41 @@ impl Wake for Again {
     }
 }
 
-/// Bytes that have come and that shall go.
-#[derive(Default)]
-struct Trays {
-    input: Vec<u8>,
-    /// How much of the input hyper has taken.
-    taken: usize,
+/// The stream, and the two trays.
+struct Io {
+    stream: TcpStream,
+    /// What hyper has not taken yet is from `start` to `end`.
+    input: Box<[u8; AT_ONCE]>,
+    start: usize,
+    end: usize,
+    output: Vec<u8>,
     /// The client has closed its side.
     ended: bool,
-    output: Vec<u8>,
 }
 
-impl Trays {
+impl Io {
+    fn new(stream: TcpStream) -> Io {
+        Io { stream, input: Box::new([0; AT_ONCE]), start: 0, end: 0, output: Vec::new(), ended: false }
+    }
+
+    fn empty(&mut self) -> io::Result<()> {
+        if !self.output.is_empty() {
+            self.stream.write_all(&self.output)?;
+            self.output.clear();
+        }
+        Ok(())
+    }
+
     /// hyper has taken all there was, or it would not have been Pending.
-    fn deliver(&mut self, bytes: &[u8]) {
-        self.input.drain(..self.taken);
-        self.taken = 0;
-        self.input.extend_from_slice(bytes);
-        self.ended = bytes.is_empty();
+    fn fill(&mut self) -> io::Result<()> {
+        (self.start, self.end) = (0, self.stream.read(&mut self.input[..])?);
+        self.ended = self.end == 0;
+        Ok(())
     }
 }
 
-/// hyper's end of the trays.
-struct Desk(Rc<RefCell<Trays>>);
+/// hyper's end of it.
+struct Desk(Rc<RefCell<Io>>);
 
 impl hyper::rt::Read for Desk {
     fn poll_read(
@@ -142,14 +147,14 @@ impl hyper::rt::Read for Desk {
         _: &mut Context<'_>,
         mut into: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut trays = self.0.borrow_mut();
-        let bytes = &trays.input[trays.taken..];
-        if bytes.is_empty() && !trays.ended {
+        let io = &mut *self.0.borrow_mut();
+        let bytes = &io.input[io.start..io.end];
+        if bytes.is_empty() && !io.ended {
             return Poll::Pending;
         }
         let n = bytes.len().min(into.remaining());
         into.put_slice(&bytes[..n]);
-        trays.taken += n;
+        io.start += n;
         Poll::Ready(Ok(()))
     }
 }
