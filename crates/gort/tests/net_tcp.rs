@@ -189,10 +189,11 @@ fn urgent_data_does_not_hold_up_what_follows() {
     for pause in [0, 1, 5].map(Duration::from_millis) {
         let (here, mut there) = pair();
         let reader = gort::go(move || {
-            let (mut all, mut buf) = (Vec::new(), [0; 64]);
+            let (mut all, mut buf) = (Vec::<u8>::new(), [0; 64]);
             while all.len() < 9 {
                 let size = there.read(&mut buf).unwrap();
-                all.extend_from_slice(&buf[..size]);
+                // An urgent byte is one like others if the next one comes before it was passed.
+                all.extend(buf[..size].iter().filter(|byte| **byte != b'!'));
             }
             all
         });
@@ -200,7 +201,7 @@ fn urgent_data_does_not_hold_up_what_follows() {
             (b"abc", SendFlags::empty()),
             (b"de!", SendFlags::OOB),
             (b"fgh", SendFlags::empty()),
-            (b"i!!", SendFlags::OOB),
+            (b"i?!", SendFlags::OOB),
         ] {
             rustix::net::send(&here, bytes, flags).unwrap();
             gort::sleep(pause);
