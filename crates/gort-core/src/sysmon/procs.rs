@@ -12,6 +12,9 @@
 //! | nobody, but GOMAXPROCS does not cover the processor any more | 1 ms |
 //! | only others that were stopped while they computed | 10 ms: Go's time slice |
 //!
+//! Most of that time its thread must have had a CPU: one that the kernel keeps waiting, on a busy system, could not answer,
+//! and may be about to give the processor up by itself.
+//!
 //! Asking costs a goroutine about 30 us of its time: once in a millisecond is 3 percent, and that is the most it pays.
 
 use std::sync::atomic::Ordering;
@@ -29,6 +32,8 @@ use crate::sys::thread_clock::{self, Doing};
 
 /// A goroutine is left alone for this long, whoever waits.
 const SLICE_MIN: Duration = Duration::from_micros(100);
+/// And until its thread has had a CPU for this long.
+const RAN_MIN: Duration = Duration::from_micros(30);
 /// One of which it is not known yet whether it computes is not looked at again sooner than this for a timer: processors that
 /// get on by themselves have timers all the time.
 const SLICE_NEW: Duration = Duration::from_micros(250);
@@ -62,8 +67,10 @@ struct Known {
     computes: bool,
     /// It ran another goroutine than at the look before, with others waiting: perhaps one that computes from now on.
     moved: bool,
-    /// What the CPU clock of its thread showed when it was first seen to compute.
+    /// What the CPU clock of its thread showed when the tick was first seen to stand there.
     used: Duration,
+    /// It had not had a CPU for long enough, at the last look, and will hardly have before this moment.
+    not_before: Moment,
     /// When it was last asked to give the processor up, since the tick moved.
     asked: Option<Moment>,
     credit: u32,
@@ -88,6 +95,7 @@ impl Procs {
             computes: false,
             moved: false,
             used: Duration::ZERO,
+            not_before: never,
             asked: None,
             credit: CREDIT_MAX,
             credited: never,
@@ -119,10 +127,13 @@ impl Procs {
             let tick = p.tick.load(Ordering::Relaxed);
             if known.tick != tick {
                 (known.tick, known.since, known.used) = (tick, now, Duration::ZERO);
-                known.asked = None;
+                (known.asked, known.not_before) = (None, now);
                 p.yield_wanted.store(false, Ordering::Relaxed);
                 seen.progress = true;
-                known.moved = !waiting.idle && M::owner_of(p).is_some();
+                if let Some(m) = M::owner_of(p).filter(|_| !waiting.idle) {
+                    known.moved = true;
+                    known.used = thread_clock::used(m.tid.load(Ordering::Relaxed)).unwrap_or_default();
+                }
                 seen.tight |= waiting.wants(p, now);
                 if !(alert && seen.tight) {
                     continue;
@@ -188,9 +199,12 @@ fn look_closely(
         }
         Doing::Computes => {
             known.computes = true;
-            seen.progress |= known.has_not_had_its_slice_twice_over(tid);
+            let ran = known.ran(tid);
+            seen.progress |= ran < 2 * SLICE;
             seen.tight |= !waiting.idle;
-            if known.must_yield(p, waiting, stood, now) {
+            if ran < RAN_MIN {
+                known.not_before = now.plus(SLICE_MIN);
+            } else if known.must_yield(p, waiting, stood, now) {
                 // Both ways: it may come to a checkpoint before the signal finds it outside the runtime.
                 p.yield_wanted.store(true, Ordering::Relaxed);
                 seen.asked_to_yield = true;
@@ -238,22 +252,24 @@ impl Known {
         stood >= patience && may_ask
     }
 
-    /// In CPU time: the system may be busy with other things.
-    fn has_not_had_its_slice_twice_over(&mut self, tid: u32) -> bool {
+    /// For how long its thread has had a CPU since the tick was first seen to stand there.
+    fn ran(&mut self, tid: u32) -> Duration {
         let used = thread_clock::used(tid).unwrap_or_default();
         if self.used.is_zero() {
+            // Processors were idle then, and it was of no interest.
             self.used = used;
         }
-        used < self.used + 2 * SLICE
+        used.saturating_sub(self.used)
     }
 
     /// Not before this moment: it has been asked just now, or has been interrupted often.
     fn may_ask_at(&self) -> Moment {
-        match self.asked {
+        let may = match self.asked {
             Some(asked) => asked.plus(ASK_AGAIN),
             None if self.credit > 0 => self.since.plus(SLICE_MIN),
             None => self.since.plus(SLICE_MIN).max(self.credited.plus(CREDIT_PERIOD)),
-        }
+        };
+        may.max(self.not_before)
     }
 
     fn earn(&mut self, now: Moment) {
@@ -284,6 +300,7 @@ mod tests {
             computes: true,
             moved: false,
             used: Duration::ZERO,
+            not_before: Moment::from_nanos(0),
             asked: None,
             credit: CREDIT_MAX,
             credited: Moment::NEVER,

@@ -11,6 +11,8 @@ pub(crate) mod rwlock;
 pub(crate) mod semaphore;
 pub(crate) mod waitgroup;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gort_core::env::Rng;
@@ -49,6 +51,24 @@ pub(crate) fn eventually(condition: impl Fn() -> bool) {
 /// fail if the code is wrong.
 pub(crate) fn a_moment() {
     crate::env::sleep(Duration::from_millis(10));
+}
+
+/// A task that soon waits for its turn says that it has begun; who has started it lets it get in line.
+#[derive(Clone, Default)]
+pub(crate) struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    pub(crate) fn say(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Comes back a good while after it has begun.
+    pub(crate) fn let_it_get_in_line(&self) {
+        while !self.0.load(Ordering::Acquire) {
+            a_moment();
+        }
+        (0..3).for_each(|_| a_moment());
+    }
 }
 
 /// A generator whose seed is printed, so that a failing run can be repeated with `GORT_TEST_SEED`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gort::sync::{Mutex, RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use gort_core::env::Rng;
 
-use super::{a_moment, eventually, seeded};
+use super::{Begun, a_moment, eventually, seeded};
 use crate::env;
 
 /// What is inside: readers count 1 each, a writer 10 000.
@@ -126,18 +126,19 @@ pub(crate) fn readers_go_between_writers() {
     let first = lock.write();
     let mut tasks = Vec::new();
     for name in ["writer", "reader", "reader", "reader"] {
-        let (lock2, order) = (lock.clone(), order.clone());
-        tasks.push(env::spawn(move || match name {
-            "writer" => {
+        let (lock2, order, begun) = (lock.clone(), order.clone(), Begun::default());
+        let begins = begun.clone();
+        tasks.push(env::spawn(move || {
+            begins.say();
+            if name == "writer" {
                 let _guard = lock2.write();
                 order.lock().push(name);
-            }
-            _ => {
+            } else {
                 let _guard = lock2.read();
                 order.lock().push(name);
             }
         }));
-        a_moment();
+        begun.let_it_get_in_line();
     }
     drop(first);
     for task in tasks {

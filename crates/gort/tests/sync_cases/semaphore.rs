@@ -7,7 +7,7 @@ use std::time::Duration;
 use gort::sync::{Mutex, Semaphore};
 use gort_core::env::Rng;
 
-use super::{a_moment, panic_text, seeded};
+use super::{Begun, a_moment, panic_text, seeded};
 use crate::env;
 
 pub(crate) fn weighted_stress() {
@@ -53,14 +53,16 @@ pub(crate) fn first_come_first_served() {
         .into_iter()
         .enumerate()
         .map(|(i, n)| {
-            let (sem, order) = (sem.clone(), order.clone());
+            let (sem, order, begun) = (sem.clone(), order.clone(), Begun::default());
+            let begins = begun.clone();
             let task = env::spawn(move || {
+                begins.say();
                 sem.acquire(n);
                 order.lock().push(i);
                 a_moment();
                 sem.release(n);
             });
-            a_moment();
+            begun.let_it_get_in_line();
             task
         })
         .collect();
