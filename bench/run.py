@@ -40,6 +40,7 @@ METRICS = {
     "blocking_calls": BLOCKING,
     "blocking_announced": BLOCKING,
     "tcp_echo": ["cpu_ns", "ns"],
+    "tcp_floor": ["cpu_ns"],
     "http_hello": HTTP,
     "http_hello_1000": HTTP,
     "idle_conns": ["bytes"],

@@ -41,6 +41,7 @@ static TABLE: &[Scenario<Body>] = &[
     Scenario::new("blocking_calls", 3_200, os::blocking_calls),
     Scenario::new("blocking_announced", 3_200, os::blocking_calls),
     Scenario::new("tcp_echo", 200_000, net::tcp_echo),
+    Scenario::new("tcp_floor", 200_000, net::tcp_floor),
     Scenario::with("http_hello", "plain", 2_000, |n| net::http_hello(n, 64)),
     Scenario::with("http_hello_1000", "plain", 2_000, |n| net::http_hello(n, 1000)),
 ];
