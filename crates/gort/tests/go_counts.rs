@@ -1,5 +1,7 @@
 //! Counting goroutines exactly, which takes a process of its own: a single test.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use gort::Builder;
@@ -32,13 +34,26 @@ fn goroutines_are_counted() {
     }
     assert_eq!(headers(&dump()), 31);
     // In every state: not started, waiting, asleep, in a blocking call, yielding.
-    let sleeper = gort::go(|| gort::sleep(Duration::from_millis(50)));
-    let blocked = gort::go(|| gort::blocking(|| std::thread::sleep(Duration::from_millis(50))));
+    let over = Arc::new(AtomicBool::new(false));
+    let [sleeps, blocks] = [over.clone(), over.clone()];
+    let sleeper = gort::go(move || {
+        while !sleeps.load(SeqCst) {
+            gort::sleep(Duration::from_millis(20));
+        }
+    });
+    let blocked = gort::go(move || {
+        gort::blocking(|| {
+            while !blocks.load(SeqCst) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+    });
     let fresh = gort::go(|| ());
     assert!((33..=34).contains(&num_goroutine()), "{}", num_goroutine());
     fresh.join().unwrap();
     becomes(33);
     assert_eq!(stats().goroutines, 33);
+    over.store(true, SeqCst);
     sleeper.join().unwrap();
     blocked.join().unwrap();
     becomes(31);
