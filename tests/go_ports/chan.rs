@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use gort::channel::{RecvError, SendError, TryRecvError, TrySendError};
 use gort::sync::WaitGroup;
 
-use crate::support::{Chan, alone, cpu_time, on_procs, settle};
+use crate::support::{Chan, alone, cpu_time, on_procs, settle, until, until_in_line};
 
 const CAPACITIES: [usize; 7] = [0, 1, 2, 3, 7, 64, 199];
 
@@ -208,12 +208,12 @@ fn waiters_are_served_in_turn() {
         let c = Chan::new(0);
         let order = Chan::new(100);
         gort::scope(|s| {
-            for i in 0..50 {
+            for i in 0..20 {
                 let (c, order) = (&c, &order);
                 s.go(move || order.send((i, c.take())));
-                settle();
+                until_in_line("chan receive", i as usize + 1);
             }
-            (0..50).for_each(|i| c.send(i));
+            (0..20).for_each(|i| c.send(i));
         });
         let mut pairs: Vec<(i32, i32)> = order.rx.try_iter().collect();
         pairs.sort();
@@ -222,12 +222,15 @@ fn waiters_are_served_in_turn() {
         for capacity in [0, 1, 5] {
             let c = Chan::new(capacity);
             gort::scope(|s| {
-                for i in 0..50 {
+                for i in 0..20 {
                     let c = &c;
                     s.go(move || c.send(i));
-                    settle();
+                    match i as usize {
+                        i if i < capacity => until("it is in the buffer", || c.rx.len() > i),
+                        i => until_in_line("chan send", i + 1 - capacity),
+                    }
                 }
-                for i in 0..50 {
+                for i in 0..20 {
                     assert_eq!(c.take(), i, "capacity {capacity}");
                 }
             });

@@ -139,6 +139,15 @@ pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
+/// Waits until so many goroutines wait for this, as dumps put it.
+#[track_caller]
+pub(crate) fn until_in_line(reason: &str, count: usize) {
+    let reason = format!(" [{reason}");
+    until("they are in line", || {
+        gort::runtime::dump().lines().filter(|line| line.contains(&reason)).count() >= count
+    });
+}
+
 /// Processor time this process has used so far: what others do to the machine does not count.
 pub(crate) fn cpu_time() -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
