@@ -21,8 +21,9 @@ const RING_FIRST: u32 = 30;
 /// Rounds over all other processors before a searching machine gives up, and pauses after each: some tens of microseconds in all.
 const ROUNDS: u32 = if cfg!(loom) { 1 } else { 32 };
 const PAUSES: u32 = if cfg!(loom) { 0 } else { 40 };
-/// From this round on, timers and `next` slots of others are taken too.
-const DEEP_ROUND: u32 = 2;
+/// From this round on, timers and `next` slots of others are taken too. (A model has one round, and a machine that goes idle
+/// sees what lies in a slot: it must be able to take it, if its owner does not get to run.)
+const DEEP_ROUND: u32 = if cfg!(loom) { 0 } else { 2 };
 
 /// What a machine finds.
 enum Work {
@@ -356,7 +357,7 @@ impl Call {
 /// A goroutine in the slot usually runs within a tenth of that, when the running one parks; taking it then would only
 /// tear apart what works together. The tick tells: if it moves, the victim is getting on by itself.
 fn steal_next(victim: &'static P) -> Option<NonNull<G>> {
-    const LOOKS: u32 = 100;
+    const LOOKS: u32 = if cfg!(loom) { 2 } else { 100 };
     let item = victim.queue.peek_next();
     if item.is_null() {
         return None;
