@@ -211,8 +211,8 @@ unsafe impl Send for State {}
 
 const NO_DEADLINE: u64 = u64::MAX;
 const CLOSED: u64 = 0;
-/// An even number that `edges` does not have soon.
-const NEVER_EMPTIED: u32 = u32::MAX - 1;
+/// An odd number: whatever `edges` says, a call is worth trying.
+const NEVER_EMPTIED: u32 = u32::MAX;
 
 /// How a wait begins.
 pub(crate) enum Begun<'a> {

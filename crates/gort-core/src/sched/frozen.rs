@@ -32,6 +32,9 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// How long a goroutine that computes may have a processor that others like it wait for: Go's time slice.
 pub(crate) const SLICE: Duration = Duration::from_millis(10);
 
+/// After so long somebody who has used its slice up goes on before those who were interrupted within theirs.
+const SPENT_MAX: Duration = Duration::from_millis(40);
+
 /// Those who wait; guarded by the scheduler's lock.
 #[derive(Default)]
 pub(crate) struct Frozen {
@@ -45,8 +48,11 @@ impl Frozen {
     }
 
     /// Who is next on the processor of this number: who was interrupted there, or else who has waited longest, or hardly less
-    /// long and has been there before.
+    /// long and has been there before. But however many are interrupted, now and then one of the spent ones has its turn.
     fn next(&mut self, p: u32) -> Option<Place<'_>> {
+        if self.spent.has_not_moved_for(SPENT_MAX) {
+            return Some(Place { line: &mut self.spent, before: None });
+        }
         if let Some(before) = self.interrupted.find(|m| m.home.get() == p) {
             return Some(Place { line: &mut self.interrupted, before });
         }
@@ -92,10 +98,20 @@ struct Line {
     first: Option<&'static M>,
     last: Option<&'static M>,
     len: usize,
+    /// When somebody left, or came as the only one.
+    moved: Option<Moment>,
 }
 
 impl Line {
+    /// Somebody is there, and has been, and nobody has left.
+    fn has_not_moved_for(&self, time: Duration) -> bool {
+        self.len != 0 && self.moved.is_some_and(|moved| Moment::now().since(moved) > time)
+    }
+
     fn push(&mut self, m: &'static M) {
+        if self.len == 0 {
+            self.moved = Some(Moment::now());
+        }
         m.next.set(None);
         match self.last.replace(m) {
             Some(last) => last.next.set(Some(m)),
@@ -131,6 +147,7 @@ impl Line {
             self.last = before;
         }
         self.len -= 1;
+        self.moved = Some(Moment::now());
         Some(m)
     }
 }
@@ -334,6 +351,18 @@ mod tests {
         frozen.spent.push(machine(1, 100, 1));
         frozen.spent.push(machine(2, 106, 0));
         assert_eq!(order(&mut frozen, 0), [1, 2], "half a slice longer is longer");
+    }
+
+    #[test]
+    fn many_short_interruptions_do_not_starve_who_has_used_its_slice_up() {
+        let mut frozen = Frozen::default();
+        frozen.spent.push(machine(1, 100, 0));
+        frozen.interrupted.push(machine(2, 101, 0));
+        frozen.interrupted.push(machine(3, 102, 0));
+        assert_eq!(frozen.next(0).and_then(Place::leave).map(|m| m.id), Some(2));
+        std::thread::sleep(SPENT_MAX + Duration::from_millis(1));
+        frozen.interrupted.push(machine(4, 103, 0));
+        assert_eq!(order(&mut frozen, 0), [1, 3, 4]);
     }
 
     #[test]

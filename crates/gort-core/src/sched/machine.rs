@@ -256,6 +256,7 @@ impl Runtime {
             if m.p().is_some() {
                 self.hand_on(m.release_p());
             }
+            self.computes_no_more(m);
             while !m.patience.wait(&m.note) && !m.note.sleep(None) {}
             let p = m.take_next_p().expect("a locked machine is woken with a processor");
             m.acquire_p(p);

@@ -12,7 +12,7 @@
 //! | nobody, but GOMAXPROCS does not cover the processor any more | 1 ms |
 //! | only others that were stopped while they computed | 10 ms: Go's time slice |
 //!
-//! Most of that time its thread must have had a CPU: one that the kernel keeps waiting, on a busy system, could not answer,
+//! For part of that time its thread must have had a CPU: one that the kernel keeps waiting, on a busy system, could not answer,
 //! and may be about to give the processor up by itself.
 //!
 //! Asking costs a goroutine about 30 us of its time: once in a millisecond is 3 percent, and that is the most it pays.
@@ -69,6 +69,8 @@ struct Known {
     moved: bool,
     /// What the CPU clock of its thread showed when the tick was first seen to stand there.
     used: Duration,
+    /// Which thread that is: a processor can change hands without its tick.
+    clock_of: u32,
     /// It had not had a CPU for long enough, at the last look, and will hardly have before this moment.
     not_before: Moment,
     /// When it was last asked to give the processor up, since the tick moved.
@@ -95,6 +97,7 @@ impl Procs {
             computes: false,
             moved: false,
             used: Duration::ZERO,
+            clock_of: 0,
             not_before: never,
             asked: None,
             credit: CREDIT_MAX,
@@ -132,7 +135,7 @@ impl Procs {
                 seen.progress = true;
                 if let Some(m) = M::owner_of(p).filter(|_| !waiting.idle) {
                     known.moved = true;
-                    known.used = thread_clock::used(m.tid.load(Ordering::Relaxed)).unwrap_or_default();
+                    known.begin(m.tid.load(Ordering::Relaxed));
                 }
                 seen.tight |= waiting.wants(p, now);
                 if !(alert && seen.tight) {
@@ -186,7 +189,9 @@ fn look_closely(
         return;
     }
     if m.call() == Call::Announced {
-        seen.took |= rt.retake(m, p, || true);
+        if stood >= BRIEF {
+            seen.took |= rt.retake(m, p, || true);
+        }
         return;
     }
     match thread_clock::doing(tid) {
@@ -254,12 +259,15 @@ impl Known {
 
     /// For how long its thread has had a CPU since the tick was first seen to stand there.
     fn ran(&mut self, tid: u32) -> Duration {
-        let used = thread_clock::used(tid).unwrap_or_default();
-        if self.used.is_zero() {
-            // Processors were idle then, and it was of no interest.
-            self.used = used;
+        // If processors were idle then, it was of no interest.
+        if self.used.is_zero() || self.clock_of != tid {
+            self.begin(tid);
         }
-        used.saturating_sub(self.used)
+        thread_clock::used(tid).unwrap_or_default().saturating_sub(self.used)
+    }
+
+    fn begin(&mut self, tid: u32) {
+        (self.clock_of, self.used) = (tid, thread_clock::used(tid).unwrap_or_default());
     }
 
     /// Not before this moment: it has been asked just now, or has been interrupted often.
@@ -300,6 +308,7 @@ mod tests {
             computes: true,
             moved: false,
             used: Duration::ZERO,
+            clock_of: 0,
             not_before: Moment::from_nanos(0),
             asked: None,
             credit: CREDIT_MAX,

@@ -164,7 +164,16 @@ impl NetFd {
         };
         // Who does not wait may be the only one who would find out.
         if !poll.is_promising(dir) && !self.nonblocking.load(Ordering::Relaxed) {
-            return self.call_slow(dir, waits, &mut op);
+            return match self.call_slow(dir, waits, &mut op) {
+                // The call's own time is up: what has come, and nobody has heard of yet, is worth more than that.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && poll.check(dir).is_ok() => {
+                    match uninterrupted(|| op(self.fd.as_fd())) {
+                        Err(Errno::AGAIN) => Err(error),
+                        result => Ok(result?),
+                    }
+                }
+                result => result,
+            };
         }
         match uninterrupted(|| op(self.fd.as_fd())) {
             Ok(value) => Ok(value),
