@@ -3,7 +3,7 @@
 //! - A machine that finds nothing in its ring and in the global queue polls without waiting, if anybody waits for a
 //!   descriptor and nobody has the watch.
 //! - The watch, an idle machine, waits in the poller ([`keeper`](super::keeper)).
-//! - The monitor polls if nobody has done so for 10 ms: all processors are busy with goroutines that queue one another.
+//! - The monitor polls if nobody has done so for 10 ms, or 2 ms if no processor is idle: all processors are busy with goroutines that queue one another.
 //!
 //! So while anybody waits for a descriptor, either somebody has the watch, or some machine is not idle and will look, or the
 //! monitor does. A machine that goes idle makes its processor idle, has a full barrier, and then counts the waiters and the

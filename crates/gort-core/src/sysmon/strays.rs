@@ -8,7 +8,7 @@
 //! What is frozen may hold a lock of the program's, malloc's for instance, that everybody else waits for. Those who wait
 //! sleep, and lose their processors; so the frozen ones get their turn sooner. Where that is not enough, two rules see to it
 //! that the worst case is plain threads, and never a standstill:
-//! 1. If no processor has made any progress for [`STANDSTILL`] while machines are frozen, the first in line goes on without a
+//! 1. If no processor has made any progress for [`STANDSTILL`] while machines are frozen, the one that has been frozen longest goes on without a
 //!    processor. (It is progress if another goroutine is run, or if one computes that has not had its slice twice over. And
 //!    a busy system may keep all of us waiting: as long as a thread of ours could run it is no standstill.)
 //! 2. So does one that has been frozen for [`FREEZE_MAX`] while strays sleep, who may be waiting for it.

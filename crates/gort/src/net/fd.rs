@@ -152,7 +152,8 @@ impl NetFd {
         park::checkpoint();
         let poll = self.registration()?;
         poll.check(dir).map_err(error::of_wait)?;
-        // Acquire: as in `call`, with the look at the news for the try.
+        // Acquire: as in `call`. It comes before the look at the news, which stands for the try: with the two the other way
+        // round, another reader could take news in between that neither would show.
         let waits = self.side(dir).waits.load(Ordering::Acquire);
         let mut op = |fd: BorrowedFd<'_>| {
             let before = poll.progress(dir);
