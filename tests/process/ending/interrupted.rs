@@ -27,8 +27,8 @@ pub(crate) const ALL: &[super::Ending] = &[
 ];
 
 /// Calls after which the program may end, and how long it goes on at least.
-const CALLS: u64 = 3000;
-const TIME: Duration = Duration::from_millis(1500);
+const CALLS: u64 = 1000;
+const TIME: Duration = Duration::from_millis(500);
 
 /// What a call needs that is made once for each goroutine.
 struct Own {
@@ -63,7 +63,7 @@ fn never_interrupted(call: Call) -> ExitCode {
             .collect();
         let (began, before) = (Instant::now(), preemptions());
         wait_until("many calls", || {
-            began.elapsed() > TIME && calls.load(Ordering::Relaxed) > CALLS && preemptions() > before + 300
+            began.elapsed() > TIME && calls.load(Ordering::Relaxed) > CALLS && preemptions() > before + 100
         });
         stop.store(true, Ordering::Relaxed);
         callers.into_iter().for_each(|caller| caller.join().unwrap());

@@ -33,6 +33,11 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("midst-string-copy", string_copy),
 ];
 
+/// How often the goroutines of a program are preempted before it ends.
+const TIMES: u64 = 100;
+/// The same where most of them wait for one lock: who waits is not preempted, and whoever computes is alone.
+const TIMES_OF_WAITERS: u64 = 20;
+
 /// Two for each processor do `work` over and over until they have been preempted `times` times, while others go on.
 fn preempted(times: u64, work: impl Fn(usize) + Send + Sync + 'static) -> ExitCode {
     bounded(move || {
@@ -61,7 +66,7 @@ fn preempted(times: u64, work: impl Fn(usize) + Send + Sync + 'static) -> ExitCo
 /// Blocks of all sizes, some handed to others to free, so that the allocator's lists and locks are shared.
 fn malloc() -> ExitCode {
     let shelf: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
-    preempted(300, move |n| {
+    preempted(TIMES, move |n| {
         let mut rng = Rng::new(n as u64 + 7);
         for _ in 0..50 {
             let size = 1 << rng.below(17);
@@ -81,7 +86,7 @@ fn malloc() -> ExitCode {
 }
 
 fn vec() -> ExitCode {
-    preempted(300, |_| {
+    preempted(TIMES, |_| {
         let mut numbers = Vec::new();
         for n in 0..20_000u64 {
             numbers.push(n);
@@ -93,14 +98,14 @@ fn vec() -> ExitCode {
 /// All print; the lock around the buffer is held for most of the time by somebody who is stopped. The lines are whole,
 /// which whoever reads them sees.
 fn println() -> ExitCode {
-    preempted(300, |n| {
+    preempted(TIMES_OF_WAITERS, |n| {
         println!("{}", "abcdefghij"[n % 10..=n % 10].repeat(60));
     })
 }
 
 fn mutex() -> ExitCode {
     let pair = Mutex::new((0u64, 0u64));
-    preempted(300, move |_| {
+    preempted(TIMES_OF_WAITERS, move |_| {
         let mut pair = pair.lock().unwrap();
         pair.0 += 1;
         compute(200);
@@ -111,7 +116,7 @@ fn mutex() -> ExitCode {
 
 fn rwlock() -> ExitCode {
     let pair = RwLock::new((0u64, 0u64));
-    preempted(300, move |n| match n {
+    preempted(TIMES, move |n| match n {
         0 => {
             let mut pair = pair.write().unwrap();
             pair.0 += 1;
@@ -126,10 +131,10 @@ fn rwlock() -> ExitCode {
     })
 }
 
-/// Compares what `work` gives with what it gave when nothing disturbed, a thousand preemptions long.
+/// Compares what `work` gives with what it gave when nothing disturbed, many preemptions long.
 fn numbers(work: fn(u64) -> u64) -> ExitCode {
     let right: Vec<u64> = (0..8).map(work).collect();
-    preempted(1000, move |n| {
+    preempted(3 * TIMES, move |n| {
         let seed = n as u64 % 8;
         assert_eq!(work(seed), right[n % 8], "with seed {seed}");
     })
@@ -323,7 +328,7 @@ fn grown() -> ExitCode {
             if levels == 0 { 0 } else { levels + nest(levels - 1) }
         })
     }
-    preempted(300, |_| assert_eq!(nest(10), 55))
+    preempted(TIMES, |_| assert_eq!(nest(10), 55))
 }
 
 /// Inside an access to a thread-local: nobody else gets to run on that thread.
@@ -333,7 +338,7 @@ fn thread_local() -> ExitCode {
         static DEPTH: Cell<u32> = const { Cell::new(0) };
         static LAZY: RefCell<[u64; 4]> = RefCell::new(std::array::from_fn(|n| black_box(n as u64)));
     }
-    preempted(300, |n| {
+    preempted(TIMES, |n| {
         PAIR.with_borrow_mut(|pair| {
             assert_eq!(DEPTH.replace(1), 0, "somebody else is in the middle of this");
             pair.0 += 1;
@@ -363,7 +368,7 @@ impl Drop for Slow<'_> {
 /// Destructors that compute while a panic unwinds, some after a park.
 fn unwinding() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
-    preempted(200, |n| {
+    preempted(TIMES, |n| {
         let dropped = Cell::new(0);
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let _first = Slow(&dropped);
@@ -378,7 +383,7 @@ fn unwinding() -> ExitCode {
 
 fn catching() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
-    preempted(300, |n| {
+    preempted(TIMES, |n| {
         for round in 0..5 {
             let caught = catch_unwind(|| {
                 compute(20);
@@ -394,7 +399,7 @@ fn catching() -> ExitCode {
 
 /// The error number of a call that failed is there after computing, whatever the runtime did meanwhile.
 fn errno_stays() -> ExitCode {
-    preempted(300, |n| {
+    preempted(TIMES, |n| {
         // SAFETY: both fail: there is no such descriptor, and no such name.
         let error = unsafe {
             match n % 2 {
@@ -410,7 +415,7 @@ fn errno_stays() -> ExitCode {
 
 /// A string instruction, which is interrupted in its middle.
 fn string_copy() -> ExitCode {
-    preempted(300, |n| {
+    preempted(TIMES, |n| {
         let from = vec![n as u8 + 1; 1 << 20];
         let mut to = vec![0u8; 1 << 20];
         // SAFETY: both are a mebibyte long, and apart.
