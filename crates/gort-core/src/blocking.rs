@@ -90,8 +90,7 @@ fn resume_at_once(m: &'static M) -> bool {
         return true;
     }
     let Some(p) = rt.take_idle_p() else { return false };
-    m.acquire_p(p);
-    rt.call_is_over(m);
+    rt.call_is_over_with(m, p);
     true
 }
 

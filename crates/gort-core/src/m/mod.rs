@@ -8,11 +8,11 @@
 //! blocking call ([`Call`]); it finds out when it next comes in.
 
 pub(crate) mod note;
+pub(crate) mod slice;
 
 use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
-use std::time::Duration;
 
 use crate::env::Moment;
 use crate::g::G;
@@ -20,6 +20,7 @@ use crate::p::P;
 use crate::sys::door::Door;
 use crate::sys::word;
 use note::Note;
+use slice::Slice;
 
 /// What a parking goroutine wants done once its context is saved.
 pub(crate) type Commit = (unsafe fn(*mut ()), *mut ());
@@ -96,11 +97,8 @@ pub(crate) struct M {
     pub(crate) computes: Cell<bool>,
     /// Since when it has been frozen (under the scheduler's lock).
     pub(crate) frozen_at: Cell<Moment>,
-    /// As that: when it last went on, how much of its slice it had used when it was frozen, and the number of the processor
-    /// that it had then.
-    pub(crate) thawed_at: Cell<Moment>,
-    pub(crate) slice_used: Cell<Duration>,
-    pub(crate) home: Cell<u32>,
+    /// As that: of its goroutine, when it has been frozen.
+    pub(crate) slice: Slice,
     /// Its goroutine ended while locked to it: the thread's state is not to be trusted.
     pub(crate) tainted: Cell<bool>,
     /// In the list of idle machines, of frozen ones, or of those without a thread.
@@ -132,9 +130,7 @@ impl M {
             asked: AtomicBool::new(false),
             computes: Cell::new(false),
             frozen_at: Cell::new(Moment::NEVER),
-            thawed_at: Cell::new(Moment::NEVER),
-            slice_used: Cell::new(Duration::ZERO),
-            home: Cell::new(0),
+            slice: Slice::new(),
             tainted: Cell::new(false),
             next: Cell::new(None),
         }

@@ -24,7 +24,9 @@
 //!
 //! `edges` counts, so that a reader that has emptied a stream (a short read) need not try in vain before it waits again:
 //! while no edge came since that reader looked, there is nothing new. A direction whose end has come may give no edge any
-//! more; then its count is odd, and a call is always worth trying.
+//! more; then its count is odd, and stays so, and a call is always worth trying. (Two machines that fetch events of one
+//! descriptor may apply them in any order: that there was more to read must not undo that the end has come. A socket that
+//! is not connected yet looks as if its end had come; one is registered after its `connect` has begun.)
 
 use std::ptr::{self, NonNull};
 
@@ -183,7 +185,7 @@ pub(crate) struct Record {
     index: u32,
     /// For each direction, until when one may wait, in nanoseconds: `u64::MAX` without a deadline, 0 if closed.
     until: [AtomicU64; 2],
-    /// For each direction: edges so far, times two; odd if the last event said that it has ended.
+    /// For each direction: edges so far, times two; odd once an event has said that it has ended.
     edges: [AtomicU32; 2],
     /// For each direction: `edges` as whoever emptied it saw it before.
     emptied: [AtomicU32; 2],
@@ -318,14 +320,13 @@ impl Record {
         }
     }
 
-    /// Under the lock. Every event tells of both directions, so whether one has ended is as the last event says: a socket
-    /// that is not connected yet looks as if it had.
+    /// Under the lock.
     fn count_edge(&self, direction: Direction, edge: Edge) {
         let count = &self.edges[direction as usize];
         let step = if edge == Edge::None { 0 } else { 2 };
         let ended = u32::from(edge == Edge::Ended);
         // Release: pairs with the Acquire in `promising`.
-        count.store((count.load(Ordering::Relaxed) & !1).wrapping_add(step) | ended, Ordering::Release);
+        count.store(count.load(Ordering::Relaxed).wrapping_add(step) | ended, Ordering::Release);
     }
 
     /// From now on everything fails. Those who waited are told so by the caller.

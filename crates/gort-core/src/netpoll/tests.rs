@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::record::{Begun, Direction, Failure, Name, Record, Waiter, Who, token};
+use super::record::{Begun, Direction, Edge, Edges, Failure, Name, Ready, Record, Waiter, Who, token};
 use super::{Poller, Wait};
 use crate::claim::Claim;
 use crate::env::Moment;
@@ -267,6 +267,18 @@ fn what_was_emptied_is_worth_a_call_after_the_next_edge_and_at_the_end() {
     poll(&poller, late_enough());
     record.emptied(Direction::Read, record.edges(Direction::Read));
     assert!(record.promising(Direction::Read), "no further edge may come");
+}
+
+#[test]
+fn an_older_event_that_is_applied_late_does_not_hide_the_end() {
+    let poller = Poller::new();
+    let (record, seq) = poller.table.take().expect("there is memory");
+    let event = |read| record.edge(seq, Edges { read, write: Edge::None }, &mut Ready::nobody());
+    event(Edge::Ended);
+    event(Edge::Possible);
+    record.emptied(Direction::Read, record.edges(Direction::Read));
+    assert!(record.promising(Direction::Read));
+    poller.table.give_back(record);
 }
 
 #[test]

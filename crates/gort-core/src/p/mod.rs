@@ -25,7 +25,8 @@ pub(crate) struct P {
     pub(crate) owner: AtomicPtr<()>,
     pub(crate) queue: LocalQueue<G>,
     pub(crate) timers: Timers,
-    /// Counts the owner's looks for work; a thief that sees it stand still knows that the owner is busy with one thing.
+    /// Counts what the owner turned to: looks for work, and goroutines that came with another machine. Who sees it stand still
+    /// knows that the owner is busy with one thing.
     pub(crate) tick: AtomicU32,
     /// GOMAXPROCS was lowered below this processor: its owner drops it at the next safe point.
     pub(crate) retired: AtomicBool,
@@ -175,6 +176,14 @@ impl P {
             starts_spinning: Cell::new(false),
             idle_next: Cell::new(None),
         }
+    }
+
+    /// Owner: it turns to something else. The new tick.
+    #[inline(always)]
+    pub(crate) fn turns_to_another(&self) -> u32 {
+        let tick = self.tick.load(Ordering::Relaxed).wrapping_add(1);
+        self.tick.store(tick, Ordering::Relaxed);
+        tick
     }
 
     /// Owner: the next goroutine id; `source` is the process-wide counter.

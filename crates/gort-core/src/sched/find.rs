@@ -69,9 +69,7 @@ impl Runtime {
         if p.timers.earliest() != Moment::NEVER {
             self.run_timers(p, &p.timers, Moment::now());
         }
-        let tick = p.tick.load(Ordering::Relaxed).wrapping_add(1);
-        p.tick.store(tick, Ordering::Relaxed);
-        let turn = tick % FAIR_TICKS;
+        let turn = p.turns_to_another() % FAIR_TICKS;
         if turn == 0
             && let Some(work) = self.take_global(p, 1)
         {

@@ -21,6 +21,7 @@ use std::time::Duration;
 use super::{Runtime, Shared};
 use crate::env::Moment;
 use crate::g::G;
+use crate::m::slice::Slice;
 use crate::m::{Call, M};
 use crate::p::P;
 use crate::sys::atomic::Ordering;
@@ -28,9 +29,6 @@ use crate::sys::thread::{self, Manner};
 
 /// How long others go before the first frozen machine.
 const PATIENCE: Duration = Duration::from_millis(1);
-
-/// How long a goroutine that computes may have a processor that others like it wait for: Go's time slice.
-pub(crate) const SLICE: Duration = Duration::from_millis(10);
 
 /// After so long somebody who has used its slice up goes on before those who were interrupted within theirs.
 const SPENT_MAX: Duration = Duration::from_millis(40);
@@ -53,12 +51,12 @@ impl Frozen {
         if self.spent.has_not_moved_for(SPENT_MAX) {
             return Some(Place { line: &mut self.spent, before: None });
         }
-        if let Some(before) = self.interrupted.find(|m| m.home.get() == p) {
+        if let Some(before) = self.interrupted.find(|m| m.slice.home() == p) {
             return Some(Place { line: &mut self.interrupted, before });
         }
         let oldest = self.oldest()?;
-        let soon = oldest.who()?.frozen_at.get().plus(SLICE / 2);
-        match oldest.line.find(|m| m.home.get() == p && m.frozen_at.get() < soon) {
+        let soon = oldest.who()?.frozen_at.get().plus(Slice::LENGTH / 2);
+        match oldest.line.find(|m| m.slice.home() == p && m.frozen_at.get() < soon) {
             Some(before) => Some(Place { before, ..oldest }),
             None => Some(oldest),
         }
@@ -184,8 +182,7 @@ impl Runtime {
     /// It had slept in a call that nobody announced, lost its processor, and has run on without since it woke.
     fn freeze_without(&self, m: &'static M, g: &'static G) -> bool {
         if let Some(p) = self.take_idle_p() {
-            m.acquire_p(p);
-            self.call_is_over(m);
+            self.call_is_over_with(m, p);
             return false;
         }
         g.status.transition_to_yielded();
@@ -201,24 +198,17 @@ impl Runtime {
     /// `m` has just given `p` away, if it had one.
     fn stand_in_line(&self, m: &'static M, p: Option<&'static P>) {
         let now = Moment::now();
-        // The first slice begins when it is first found to compute.
-        let used =
-            if m.computes.get() { m.slice_used.get() + now.since(m.thawed_at.get()) } else { Duration::ZERO };
         let mut shared = self.shared.lock();
+        let line = match p {
+            Some(p) if m.slice.stop(p, now) => &mut shared.frozen.interrupted,
+            Some(_) => &mut shared.frozen.spent,
+            None => {
+                m.slice.spend();
+                &mut shared.frozen.spent
+            }
+        };
         m.frozen_at.set(now);
-        if let Some(p) = p {
-            m.home.set(p.id);
-        }
-        match p {
-            Some(_) if used < SLICE => {
-                m.slice_used.set(used);
-                shared.frozen.interrupted.push(m);
-            }
-            _ => {
-                m.slice_used.set(Duration::ZERO);
-                shared.frozen.spent.push(m);
-            }
-        }
+        line.push(m);
         self.publish_global(&shared);
     }
 
@@ -260,10 +250,9 @@ impl Runtime {
 
     /// Brings `p` to the frozen machine `m`, which is not in line any more.
     pub(crate) fn thaw(&self, m: &'static M, p: &'static P) {
-        // Another goroutine runs on the processor from now on.
-        p.tick.store(p.tick.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let tick = p.turns_to_another();
         // (Who takes a frozen machine out of its line may write this.)
-        m.thawed_at.set(Moment::now());
+        m.slice.go_on(p, tick, Moment::now());
         m.wake_with(p);
     }
 
@@ -293,7 +282,6 @@ impl Runtime {
             self.publish_global(&shared);
             m?
         };
-        m.thawed_at.set(Moment::now());
         // Before it is woken, and not by itself: it may take long to wake, and whoever looks after such machines must not
         // take it for one that has a processor again. (Who takes a frozen machine out of the line may write this.)
         m.set_call(Call::Found);
@@ -312,7 +300,7 @@ mod tests {
     fn machine(id: u32, at_ms: u64, home: u32) -> &'static M {
         let m: &'static M = Box::leak(Box::new(M::new(id)));
         m.frozen_at.set(Moment::from_nanos(at_ms * MS));
-        m.home.set(home);
+        m.slice.go_on(&P::new(home, 1), 0, Moment::from_nanos(0));
         m
     }
 

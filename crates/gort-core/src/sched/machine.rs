@@ -92,6 +92,13 @@ impl Runtime {
         }
     }
 
+    /// The goroutine on `m`, whose thread it does not block any more, had lost its processor and goes on with this one.
+    pub(crate) fn call_is_over_with(&self, m: &'static M, p: &'static P) {
+        p.turns_to_another();
+        m.acquire_p(p);
+        self.call_is_over(m);
+    }
+
     /// The goroutine on `m`, which had lost its processor, does not block the thread any more.
     pub(crate) fn call_is_over(&self, m: &'static M) {
         m.set_call(Call::None);
@@ -230,8 +237,7 @@ impl Runtime {
     /// A locked machine gives away its processor: if another locked goroutine is next to run, straight to its machine.
     fn hand_on(&self, p: &'static P) {
         // Now and then somebody has to look at everything else.
-        let tick = p.tick.load(Ordering::Relaxed).wrapping_add(1);
-        p.tick.store(tick, Ordering::Relaxed);
+        let tick = p.turns_to_another();
         let due = p.timers.earliest() != Moment::NEVER && p.timers.earliest() <= Moment::now();
         if tick.is_multiple_of(HAND_ON_TICKS) || due || p.retired.load(Ordering::Relaxed) {
             return self.handoff_p(p);

@@ -23,10 +23,10 @@ use std::time::Duration;
 use super::pace::Seen;
 use super::strays::Strays;
 use crate::env::Moment;
+use crate::m::slice::Slice;
 use crate::m::{Call, M};
 use crate::p::P;
 use crate::preempt;
-use crate::sched::frozen::SLICE;
 use crate::sched::{MAX_PROCS, Runtime};
 use crate::sys::thread_clock::{self, Doing};
 
@@ -182,7 +182,7 @@ fn look_closely(
     let enough = match wanted {
         true if alert => Duration::ZERO,
         true => BRIEF,
-        false => SLICE,
+        false => Slice::LENGTH,
     };
     if stood < enough {
         seen.tight |= wanted;
@@ -205,7 +205,7 @@ fn look_closely(
         Doing::Computes => {
             known.computes = true;
             let ran = known.ran(tid);
-            seen.progress |= ran < 2 * SLICE;
+            seen.progress |= ran < 2 * Slice::LENGTH;
             seen.tight |= !waiting.idle;
             if ran < RAN_MIN {
                 known.not_before = now.plus(SLICE_MIN);
@@ -245,7 +245,7 @@ impl Known {
         } else if p.retired.load(Ordering::Relaxed) {
             CREDIT_PERIOD
         } else if !waiting.idle && waiting.frozen {
-            SLICE
+            Slice::LENGTH
         } else {
             return false;
         };
@@ -327,10 +327,10 @@ mod tests {
         let must = |waiting, stood| known().must_yield(&p, waiting, stood, now);
         let queued = Waiting { queued: true, ..nobody() };
         let frozen = Waiting { frozen: true, ..nobody() };
-        assert!(!must(nobody(), SLICE * 100));
-        assert!(!must(Waiting { idle: true, ..queued }, SLICE * 100));
+        assert!(!must(nobody(), Slice::LENGTH * 100));
+        assert!(!must(Waiting { idle: true, ..queued }, Slice::LENGTH * 100));
         assert!(must(queued, SLICE_MIN) && !must(queued, SLICE_MIN / 2));
-        assert!(must(frozen, SLICE) && !must(frozen, SLICE / 2));
+        assert!(must(frozen, Slice::LENGTH) && !must(frozen, Slice::LENGTH / 2));
         p.retired.store(true, Ordering::Relaxed);
         assert!(must(nobody(), CREDIT_PERIOD) && !must(nobody(), CREDIT_PERIOD / 2));
     }
