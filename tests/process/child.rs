@@ -1,7 +1,7 @@
 //! Runs the program `ending` with a time-out, and says what came of it.
 
 use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,12 +30,22 @@ const VARIABLES: [&str; 9] = [
     "RUST_BACKTRACE",
 ];
 
-/// The program that ends as `arguments` say, with none of the variables set that steer the runtime.
+/// The program that ends as `arguments` say, with none of the variables set that steer the runtime, and no signal ignored:
+/// a shell ignores some for what it runs in the background.
 pub(crate) fn ending(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ending"));
     command.args(arguments);
     for name in VARIABLES {
         command.env_remove(name);
+    }
+    // SAFETY: `signal` may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
     }
     command
 }

@@ -28,4 +28,5 @@ alive! {
     a_thread_and_a_goroutine_that_take_turns "live-thread-ping-pong"
     threads_that_wait_in_std "live-std-channel"
     threads_that_waited_before_the_runtime_was "live-before-run"
+    who_computes_on_a_processor_that_is_not_wanted_any_more "live-unwanted"
 }

@@ -18,6 +18,7 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("live-thread-ping-pong", thread_ping_pong),
     ("live-std-channel", std_channel),
     ("live-before-run", before_run),
+    ("live-unwanted", unwanted),
 ];
 
 const LONG: Duration = Duration::from_millis(500);
@@ -196,4 +197,32 @@ fn before_run() -> ExitCode {
     unsafe { gort::run(move || tx.send("alive").unwrap()) };
     say(rx2.recv().unwrap());
     ExitCode::SUCCESS
+}
+
+/// Four are at work on four processors, of which all but the first are taken away; one goes on for a while, on any of them.
+fn unwanted() -> ExitCode {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    enter(|| {
+        for last in 0..8 {
+            gort::runtime::gomaxprocs(4);
+            let there = AtomicUsize::new(0);
+            gort::scope(|s| {
+                for n in 0..4 {
+                    let there = &there;
+                    s.go(move || {
+                        there.fetch_add(1, Ordering::Relaxed);
+                        while there.load(Ordering::Relaxed) < 4 {
+                            std::hint::spin_loop();
+                        }
+                        if n == last % 4 {
+                            super::tools::compute(30_000);
+                        } else if n == (last + 1) % 4 {
+                            gort::runtime::gomaxprocs(1);
+                        }
+                    });
+                }
+            });
+        }
+        say("alive");
+    })
 }

@@ -78,6 +78,8 @@ pub(crate) struct Runtime {
     pub(crate) polls: network::Polls,
     /// GOMAXPROCS.
     pub(crate) procs: AtomicU32,
+    /// Processors that are not out: more than GOMAXPROCS for as long as somebody runs on one that is not wanted any more.
+    in_service: AtomicU32,
     /// One change of it at a time.
     changing_procs: Spin<()>,
     all_ps: [AtomicPtr<P>; MAX_PROCS],
@@ -176,6 +178,7 @@ impl Runtime {
             poller: netpoll::poller(),
             polls: network::Polls::new(),
             procs: AtomicU32::new(0),
+            in_service: AtomicU32::new(0),
             changing_procs: Spin::new(()),
             all_ps: [const { AtomicPtr::new(ptr::null_mut()) }; MAX_PROCS],
             made_ps: AtomicU32::new(0),
@@ -279,7 +282,13 @@ impl Runtime {
 
     /// Whether every processor is idle and nobody searches: nothing runs.
     pub(crate) fn all_idle(&self) -> bool {
-        self.search.idle() >= self.procs.load(Ordering::Relaxed) && self.search.searching() == 0
+        let idle = self.search.idle();
+        // Acquire: a processor comes into service before it can be idle (the count of idle ones is changed by SeqCst)..
+        fence(Ordering::Acquire);
+        let in_service = self.in_service.load(Ordering::Relaxed);
+        // ..and is idle no more before it goes out, which is the Release in `goes_out`.
+        fence(Ordering::Acquire);
+        idle >= in_service && idle == self.search.idle() && self.search.searching() == 0
     }
 
     /// Goroutines inside a call, announced or found: those without a processor, and those who may lose theirs.

@@ -65,6 +65,7 @@ impl World {
             .zip(&rt.all_ps)
             .for_each(|(p, slot)| slot.store(ptr::from_ref(p).cast_mut(), Ordering::Relaxed));
         rt.procs.store(ps.len() as u32, Ordering::Relaxed);
+        rt.in_service.store(ps.len() as u32, Ordering::Relaxed);
         // Release: pairs with the Acquire in `all_ps`.
         rt.made_ps.store(ps.len() as u32, Ordering::Release);
         let all: Vec<G> = (0..gs).map(|_| G::inert()).collect();

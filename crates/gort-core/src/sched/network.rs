@@ -149,7 +149,7 @@ impl Runtime {
 
     /// All processors are idle, but for as many as the caller has.
     fn others_are_idle(&self, own: u32) -> bool {
-        self.search.idle() + own >= self.procs.load(Ordering::Relaxed)
+        self.search.idle() + own >= self.in_service.load(Ordering::Relaxed)
     }
 
     /// Queues the goroutines whose descriptors are ready, and tells the threads: into the ring of `p`, which the caller

@@ -59,6 +59,7 @@ impl Runtime {
         p.retired.store(!wanted, Ordering::Relaxed);
         // If its owner has not dropped it yet, it simply keeps it.
         if wanted && p.out.swap(false, Ordering::Relaxed) {
+            self.in_service.fetch_add(1, Ordering::Relaxed);
             self.put_idle_p(shared, p);
         }
     }
@@ -68,8 +69,7 @@ impl Runtime {
         let mut keep: Option<&'static P> = None;
         while let Some(p) = self.take_idle_p_locked(shared) {
             if p.retired.load(Ordering::Relaxed) {
-                self.empty(shared, p);
-                p.out.store(true, Ordering::Relaxed);
+                self.goes_out(shared, p);
             } else {
                 p.idle_next.set(keep.replace(p));
             }
@@ -88,8 +88,7 @@ impl Runtime {
                 // Wanted again, meanwhile.
                 self.put_idle_p(&mut shared, p);
             } else {
-                self.empty(&mut shared, p);
-                p.out.store(true, Ordering::Relaxed);
+                self.goes_out(&mut shared, p);
             }
         }
         // Its work, and its timers, are for others to see to now.
@@ -111,6 +110,14 @@ impl Runtime {
         if let Some(p) = self.take_idle_p() {
             m.acquire_p(p);
         }
+    }
+
+    /// A retired processor that nobody owns is put aside.
+    fn goes_out(&self, shared: &mut Shared, p: &'static P) {
+        self.empty(shared, p);
+        p.out.store(true, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `all_idle`.
+        self.in_service.fetch_sub(1, Ordering::Release);
     }
 
     /// Takes all work and all timers off a processor that nobody owns.
