@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use gort::channel::Receiver;
 
+use super::tools::wait_until;
 use crate::{Ending, argument, enter, say};
 
 pub(crate) const ALL: &[Ending] = &[("held", held)];
@@ -54,8 +55,12 @@ fn go_beside(beside: &str) {
         }
         // It has ended, as a goroutine did that was tied to it.
         "gone" => {
-            drop(gort::go(gort::lock_os_thread));
-            gort::gosched();
+            let tied = gort::go(|| {
+                gort::lock_os_thread();
+                std::fs::read_link("/proc/thread-self").expect("/proc tells")
+            });
+            let thread = std::path::Path::new("/proc").join(tied.join().expect("it does not panic"));
+            wait_until("the thread has ended", || !thread.exists());
         }
         other => panic!("nothing that is called {other:?} becomes of a thread"),
     }
