@@ -58,13 +58,15 @@ fn is_leaving(error: &io::Error) -> bool {
         .contains(&error.kind())
 }
 
-/// Listens on `127.0.0.1:<first argument, or any port>`, says where, and serves until SIGINT or SIGTERM.
+/// Listens where the first argument says, says where that is, and serves until SIGINT or SIGTERM. The argument is a port of
+/// this machine's own address 127.0.0.1, or an address with a port; without one it is any port.
 pub fn run<H>(handle: H) -> io::Result<ExitCode>
 where
     H: Fn(TcpStream, &Context) -> io::Result<()> + Send + Sync + 'static,
 {
-    let port = std::env::args().nth(1).unwrap_or_else(|| "0".into());
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))?;
+    let place = std::env::args().nth(1).unwrap_or_else(|| "0".into());
+    let place = if place.contains(':') { place } else { format!("127.0.0.1:{place}") };
+    let listener = TcpListener::bind(place)?;
     println!("listening on {}", listener.local_addr()?);
     let (ctx, stop) = signal::notify_context(gort::context::background(), &[SIGINT, SIGTERM]);
 
