@@ -87,8 +87,23 @@ fn sleeper_beside(hog: impl FnOnce(Arc<AtomicBool>)) {
     over.store(true, SeqCst);
 }
 
-/// A yield lets everybody who could run at that moment run first.
+/// A yield lets everybody who could run at that moment run first. (Unless somebody is preempted, on a busy machine: that one
+/// stands aside for a millisecond.)
 fn yields_go_round() {
+    let preemptions = || gort::runtime::stats().preemptions;
+    for _ in 0..100 {
+        let before = preemptions();
+        let furthest = furthest_ahead();
+        if furthest <= 5 {
+            return;
+        }
+        assert!(preemptions() > before, "one was {furthest} turns ahead");
+    }
+    panic!("somebody is preempted all the time");
+}
+
+/// Ten that yield: by how many turns one was ahead of another at most.
+fn furthest_ahead() -> u64 {
     let counts: Arc<Vec<AtomicU64>> = Arc::new((0..10).map(|_| AtomicU64::new(0)).collect());
     let furthest = Arc::new(AtomicU64::new(0));
     let handles: Vec<_> = (0..10)
@@ -107,7 +122,7 @@ fn yields_go_round() {
         })
         .collect();
     handles.into_iter().for_each(|handle| handle.join().unwrap());
-    assert!(furthest.load(SeqCst) <= 5, "one was {} turns ahead", furthest.load(SeqCst));
+    furthest.load(SeqCst)
 }
 
 /// What a goroutine starts gets its turn while the goroutine yields, all of it.
