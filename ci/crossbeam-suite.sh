@@ -18,7 +18,7 @@ mode=${1:-threads}
 shift || true
 scratch=${CARGO_TARGET_DIR:-$root/target}/crossbeam-suite
 export CARGO_TARGET_DIR=$scratch/target
-# For thread-locals, as docs/SAFETY.md says: with optimisation, and not across crates, goroutines need it.
+# The flags of docs/SAFETY.md for thread-locals, which goroutines need in a build that is optimised.
 host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_BUILD_TARGET=$host
 export RUSTFLAGS="${RUSTFLAGS:-} -C relocation-model=pie"

@@ -3,8 +3,8 @@
 #
 #   ci/stress.sh [seconds]    60 if not said
 #
-# A test draws a new seed each time and prints it when it fails. The flags are those of docs/SAFETY.md for thread-locals: an
-# optimisation across crates would do as well, but takes a link of its own for each program.
+# Most draw a new seed each time; what fails prints its seed. The flags are those of docs/SAFETY.md for thread-locals: optimising
+# across crates would do as well, but each program would have to wait for a link of its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -58,8 +58,8 @@ fn is_leaving(error: &io::Error) -> bool {
         .contains(&error.kind())
 }
 
-/// Listens where the first argument says, says where that is, and serves until SIGINT or SIGTERM. The argument is a port of
-/// this machine's own address 127.0.0.1, or an address with a port; without one it is any port.
+/// Listens, says where, and serves until SIGINT or SIGTERM. The first argument is a port of 127.0.0.1, or an address with a port;
+/// without one it is any port of 127.0.0.1.
 pub fn run<H>(handle: H) -> io::Result<ExitCode>
 where
     H: Fn(TcpStream, &Context) -> io::Result<()> + Send + Sync + 'static,

@@ -1,8 +1,10 @@
 //! Programs that look dead and are not: each says `alive` in the end and exits with 0.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::tools::compute;
 use super::{enter, ignore, say};
 
 pub(crate) const ALL: &[super::Ending] = &[
@@ -201,7 +203,6 @@ fn before_run() -> ExitCode {
 
 /// Four are at work on four processors, of which all but the first are taken away; one goes on for a while, on any of them.
 fn unwanted() -> ExitCode {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     enter(|| {
         for last in 0..8 {
             gort::runtime::gomaxprocs(4);
@@ -215,7 +216,7 @@ fn unwanted() -> ExitCode {
                             std::hint::spin_loop();
                         }
                         if n == last % 4 {
-                            super::tools::compute(30_000);
+                            compute(30_000);
                         } else if n == (last + 1) % 4 {
                             gort::runtime::gomaxprocs(1);
                         }

@@ -97,7 +97,7 @@ pub(crate) struct M {
     pub(crate) computes: Cell<bool>,
     /// Since when it has been frozen (under the scheduler's lock).
     pub(crate) frozen_at: Cell<Moment>,
-    /// As that: of its goroutine, when it has been frozen.
+    /// Of its goroutine, if that has been frozen (see there who writes it).
     pub(crate) slice: Slice,
     /// Its goroutine ended while locked to it: the thread's state is not to be trusted.
     pub(crate) tainted: Cell<bool>,
@@ -105,8 +105,8 @@ pub(crate) struct M {
     pub(crate) next: Cell<Option<&'static M>>,
 }
 
-// SAFETY: cells are touched by the machine's own thread, or under the scheduler's lock while it is idle or unborn; the
-// rest is atomic.
+// SAFETY: cells are touched by the machine's own thread; or, while that is idle, frozen or unborn, under the scheduler's lock
+// or by the one who has taken the machine out of a list there, until the note wakes it. The rest is atomic.
 unsafe impl Sync for M {}
 // SAFETY: as above.
 unsafe impl Send for M {}

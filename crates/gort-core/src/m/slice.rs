@@ -1,4 +1,4 @@
-//! The time slice of a goroutine that is stopped while it computes and goes on later, on the same machine.
+//! The time slice of a goroutine that is frozen while it computes and thawed later, on the same machine.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -9,9 +9,10 @@ use crate::p::P;
 
 /// How much of it is used. Written under the scheduler's lock, or by who has taken the machine out of a line.
 pub(crate) struct Slice {
-    /// The processor on which it goes on, or was stopped, and what that had turned to: as long as the tick stands there, it is
-    /// still this goroutine that has the processor, and not another one on the same machine.
+    /// The number of the processor on which it was frozen last, or thawed.
     p: Cell<u32>,
+    /// Of that processor, when it was thawed: as long as it stands there, it is still this goroutine that has the processor, and
+    /// not another one on the same machine.
     tick: Cell<u32>,
     since: Cell<Moment>,
     used: Cell<Duration>,
@@ -30,33 +31,34 @@ impl Slice {
         }
     }
 
-    /// The number of the processor on which it was stopped.
+    /// The number of the processor on which it was frozen; of a frozen machine.
     pub(crate) fn home(&self) -> u32 {
         self.p.get()
     }
 
     /// It goes on on `p`, whose new tick this is.
-    pub(crate) fn go_on(&self, p: &P, tick: u32, now: Moment) {
+    pub(crate) fn thaw(&self, p: &P, tick: u32, now: Moment) {
         self.p.set(p.id);
         self.tick.set(tick);
         self.since.set(now);
     }
 
-    /// It is stopped, on `p`, which it still has. False: nothing is left, and it begins anew when it next goes on.
+    /// It is frozen, on `p`, which it still has; or without a processor, which ends its slice. False: nothing is left, and the
+    /// next one begins when it is thawed.
     ///
-    /// The first slice of a goroutine begins when it is first stopped.
-    pub(crate) fn stop(&self, p: &P, now: Moment) -> bool {
-        let went_on = (self.p.get(), self.tick.get()) == (p.id, p.tick.load(Ordering::Relaxed));
-        let used = if went_on { self.used.get() + now.since(self.since.get()) } else { Duration::ZERO };
-        self.p.set(p.id);
+    /// The first slice of a goroutine begins when it is first frozen.
+    pub(crate) fn freeze(&self, p: Option<&P>, now: Moment) -> bool {
+        let used = match p {
+            None => Self::LENGTH,
+            // Relaxed: by the owner of the processor, as it was written.
+            Some(p) if (self.p.replace(p.id), self.tick.get()) == (p.id, p.tick.load(Ordering::Relaxed)) => {
+                self.used.get() + now.since(self.since.get())
+            }
+            Some(_) => Duration::ZERO,
+        };
         let left = used < Self::LENGTH;
         self.used.set(if left { used } else { Duration::ZERO });
         left
-    }
-
-    /// Nothing is left of it.
-    pub(crate) fn spend(&self) {
-        self.used.set(Duration::ZERO);
     }
 }
 
@@ -71,27 +73,28 @@ mod tests {
     #[test]
     fn interruptions_do_not_lengthen_it() {
         let (slice, p) = (Slice::new(), P::new(3, 1));
-        assert!(slice.stop(&p, ms(100)), "it has only begun");
-        slice.go_on(&p, p.turns_to_another(), ms(101));
-        assert!(slice.stop(&p, ms(107)));
-        slice.go_on(&p, p.turns_to_another(), ms(120));
-        assert!(slice.stop(&p, ms(123)));
-        slice.go_on(&p, p.turns_to_another(), ms(124));
-        assert!(!slice.stop(&p, ms(125)), "6, 3 and 1 ms are all there is");
-        slice.go_on(&p, p.turns_to_another(), ms(130));
-        assert!(slice.stop(&p, ms(139)), "a new one");
+        assert!(slice.freeze(Some(&p), ms(100)), "it has only begun");
+        slice.thaw(&p, p.advance_tick(), ms(101));
+        assert!(slice.freeze(Some(&p), ms(107)));
+        slice.thaw(&p, p.advance_tick(), ms(120));
+        assert!(slice.freeze(Some(&p), ms(123)));
+        slice.thaw(&p, p.advance_tick(), ms(124));
+        assert!(!slice.freeze(Some(&p), ms(125)), "6, 3 and 1 ms are all there is");
+        slice.thaw(&p, p.advance_tick(), ms(130));
+        assert!(slice.freeze(Some(&p), ms(139)), "a new one");
+        assert!(!slice.freeze(None, ms(140)), "without a processor there is none");
         assert_eq!(slice.home(), 3);
     }
 
     #[test]
     fn a_machine_that_turns_to_another_goroutine_begins_anew() {
         let (slice, p) = (Slice::new(), P::new(0, 1));
-        slice.stop(&p, ms(100));
-        slice.go_on(&p, p.turns_to_another(), ms(101));
+        slice.freeze(Some(&p), ms(100));
+        slice.thaw(&p, p.advance_tick(), ms(101));
         // That one has parked, and the processor has found the next.
-        p.turns_to_another();
-        assert!(slice.stop(&p, ms(150)));
-        slice.go_on(&p, p.turns_to_another(), ms(151));
-        assert!(slice.stop(&p, ms(160)), "the first one's time does not count");
+        p.advance_tick();
+        assert!(slice.freeze(Some(&p), ms(150)));
+        slice.thaw(&p, p.advance_tick(), ms(151));
+        assert!(slice.freeze(Some(&p), ms(160)), "the first one's time does not count");
     }
 }

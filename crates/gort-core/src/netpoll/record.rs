@@ -185,7 +185,7 @@ pub(crate) struct Record {
     index: u32,
     /// For each direction, until when one may wait, in nanoseconds: `u64::MAX` without a deadline, 0 if closed.
     until: [AtomicU64; 2],
-    /// For each direction: edges so far, times two; odd once an event has said that it has ended.
+    /// For each direction: edges so far, times two; odd once an event has said `Ended`.
     edges: [AtomicU32; 2],
     /// For each direction: `edges` as whoever emptied it saw it before.
     emptied: [AtomicU32; 2],

@@ -178,9 +178,9 @@ impl P {
         }
     }
 
-    /// Owner: it turns to something else. The new tick.
+    /// Owner: it turns to something else. The new tick. Relaxed: nobody concludes from it what else is to be seen.
     #[inline(always)]
-    pub(crate) fn turns_to_another(&self) -> u32 {
+    pub(crate) fn advance_tick(&self) -> u32 {
         let tick = self.tick.load(Ordering::Relaxed).wrapping_add(1);
         self.tick.store(tick, Ordering::Relaxed);
         tick

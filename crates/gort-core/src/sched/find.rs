@@ -69,7 +69,7 @@ impl Runtime {
         if p.timers.earliest() != Moment::NEVER {
             self.run_timers(p, &p.timers, Moment::now());
         }
-        let turn = p.turns_to_another() % FAIR_TICKS;
+        let turn = p.advance_tick() % FAIR_TICKS;
         if turn == 0
             && let Some(work) = self.take_global(p, 1)
         {

@@ -195,17 +195,13 @@ impl Runtime {
         true
     }
 
-    /// `m` has just given `p` away, if it had one.
+    /// `m` has just let go of `p`, if it had one, and nobody has it yet.
     fn stand_in_line(&self, m: &'static M, p: Option<&'static P>) {
         let now = Moment::now();
         let mut shared = self.shared.lock();
-        let line = match p {
-            Some(p) if m.slice.stop(p, now) => &mut shared.frozen.interrupted,
-            Some(_) => &mut shared.frozen.spent,
-            None => {
-                m.slice.spend();
-                &mut shared.frozen.spent
-            }
+        let line = match m.slice.freeze(p, now) {
+            true => &mut shared.frozen.interrupted,
+            false => &mut shared.frozen.spent,
         };
         m.frozen_at.set(now);
         line.push(m);
@@ -250,9 +246,9 @@ impl Runtime {
 
     /// Brings `p` to the frozen machine `m`, which is not in line any more.
     pub(crate) fn thaw(&self, m: &'static M, p: &'static P) {
-        let tick = p.turns_to_another();
+        let tick = p.advance_tick();
         // (Who takes a frozen machine out of its line may write this.)
-        m.slice.go_on(p, tick, Moment::now());
+        m.slice.thaw(p, tick, Moment::now());
         m.wake_with(p);
     }
 
@@ -300,7 +296,7 @@ mod tests {
     fn machine(id: u32, at_ms: u64, home: u32) -> &'static M {
         let m: &'static M = Box::leak(Box::new(M::new(id)));
         m.frozen_at.set(Moment::from_nanos(at_ms * MS));
-        m.slice.go_on(&P::new(home, 1), 0, Moment::from_nanos(0));
+        m.slice.thaw(&P::new(home, 1), 0, Moment::from_nanos(0));
         m
     }
 

@@ -92,9 +92,9 @@ impl Runtime {
         }
     }
 
-    /// The goroutine on `m`, whose thread it does not block any more, had lost its processor and goes on with this one.
+    /// As [`call_is_over`](Self::call_is_over), where the goroutine goes on at once, with `p`, which was idle.
     pub(crate) fn call_is_over_with(&self, m: &'static M, p: &'static P) {
-        p.turns_to_another();
+        p.advance_tick();
         m.acquire_p(p);
         self.call_is_over(m);
     }
@@ -237,7 +237,7 @@ impl Runtime {
     /// A locked machine gives away its processor: if another locked goroutine is next to run, straight to its machine.
     fn hand_on(&self, p: &'static P) {
         // Now and then somebody has to look at everything else.
-        let tick = p.turns_to_another();
+        let tick = p.advance_tick();
         let due = p.timers.earliest() != Moment::NEVER && p.timers.earliest() <= Moment::now();
         if tick.is_multiple_of(HAND_ON_TICKS) || due || p.retired.load(Ordering::Relaxed) {
             return self.handoff_p(p);

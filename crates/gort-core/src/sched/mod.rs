@@ -79,6 +79,7 @@ pub(crate) struct Runtime {
     /// GOMAXPROCS.
     pub(crate) procs: AtomicU32,
     /// Processors that are not out: more than GOMAXPROCS for as long as somebody runs on one that is not wanted any more.
+    /// Changed under the lock of `shared`.
     in_service: AtomicU32,
     /// One change of it at a time.
     changing_procs: Spin<()>,
@@ -282,13 +283,17 @@ impl Runtime {
 
     /// Whether every processor is idle and nobody searches: nothing runs.
     pub(crate) fn all_idle(&self) -> bool {
-        let idle = self.search.idle();
-        // Acquire: a processor comes into service before it can be idle (the count of idle ones is changed by SeqCst)..
-        fence(Ordering::Acquire);
-        let in_service = self.in_service.load(Ordering::Relaxed);
-        // ..and is idle no more before it goes out, which is the Release in `goes_out`.
-        fence(Ordering::Acquire);
-        idle >= in_service && idle == self.search.idle() && self.search.searching() == 0
+        self.all_ps_idle() && self.search.searching() == 0
+    }
+
+    /// Whether nobody has a processor, and none is on its way to somebody.
+    fn all_ps_idle(&self) -> bool {
+        if self.search.idle() == 0 {
+            return false;
+        }
+        // Both counts change under the lock only, and fit together there.
+        let _shared = self.shared.lock();
+        self.search.idle() == self.in_service.load(Ordering::Relaxed)
     }
 
     /// Goroutines inside a call, announced or found: those without a processor, and those who may lose theirs.

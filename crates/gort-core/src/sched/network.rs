@@ -137,19 +137,17 @@ impl Runtime {
         }
     }
 
-    /// A machine that goes idle, and had the processor of this number: whether it is to watch the network, if nobody does.
+    /// A machine that goes idle, and had the processor of this number: whether it is to watch the network, if nobody does. The
+    /// last one sees that it is the last, since it counts under the lock: nobody would come after it.
     pub(super) fn wants_watch(&self, had: u32) -> bool {
-        self.poller.waiters() != 0 && (self.others_are_idle(0) || !self.polls.others_go_on(had))
+        self.poller.waiters() != 0 && (!self.polls.others_go_on(had) || self.all_ps_idle())
     }
 
-    /// A machine that has found nothing yet: nothing can happen unless the network brings it, or a timer.
+    /// A machine that has found nothing yet: nothing can happen unless the network brings it, or a timer. (Without the lock: it
+    /// only decides how long to search.)
     pub(super) fn only_network(&self) -> bool {
-        self.poller.waiters() != 0 && !self.keeper.is_watched() && self.others_are_idle(1)
-    }
-
-    /// All processors are idle, but for as many as the caller has.
-    fn others_are_idle(&self, own: u32) -> bool {
-        self.search.idle() + own >= self.in_service.load(Ordering::Relaxed)
+        let others_are_idle = || self.search.idle() + 1 >= self.in_service.load(Ordering::Relaxed);
+        self.poller.waiters() != 0 && !self.keeper.is_watched() && others_are_idle()
     }
 
     /// Queues the goroutines whose descriptors are ready, and tells the threads: into the ring of `p`, which the caller

@@ -69,7 +69,7 @@ impl Runtime {
         let mut keep: Option<&'static P> = None;
         while let Some(p) = self.take_idle_p_locked(shared) {
             if p.retired.load(Ordering::Relaxed) {
-                self.goes_out(shared, p);
+                self.take_out_of_service(shared, p);
             } else {
                 p.idle_next.set(keep.replace(p));
             }
@@ -88,7 +88,7 @@ impl Runtime {
                 // Wanted again, meanwhile.
                 self.put_idle_p(&mut shared, p);
             } else {
-                self.goes_out(&mut shared, p);
+                self.take_out_of_service(&mut shared, p);
             }
         }
         // Its work, and its timers, are for others to see to now.
@@ -112,12 +112,11 @@ impl Runtime {
         }
     }
 
-    /// A retired processor that nobody owns is put aside.
-    fn goes_out(&self, shared: &mut Shared, p: &'static P) {
+    /// Puts aside a retired processor that nobody owns.
+    fn take_out_of_service(&self, shared: &mut Shared, p: &'static P) {
         self.empty(shared, p);
         p.out.store(true, Ordering::Relaxed);
-        // Release: pairs with the Acquire in `all_idle`.
-        self.in_service.fetch_sub(1, Ordering::Release);
+        self.in_service.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Takes all work and all timers off a processor that nobody owns.
