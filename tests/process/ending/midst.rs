@@ -18,12 +18,7 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("midst-println", println),
     ("midst-mutex", mutex),
     ("midst-rwlock", rwlock),
-    ("midst-sse", || numbers(sse)),
-    ("midst-avx", || numbers(avx)),
-    ("midst-x87", || numbers(x87)),
-    ("midst-rounding", || numbers(rounding)),
-    ("midst-flags", || numbers(flags)),
-    ("midst-red-zone", || numbers(red_zone)),
+    ("midst-numbers", numbers),
     ("midst-deep", deep),
     ("midst-grown", grown),
     ("midst-thread-local", thread_local),
@@ -38,10 +33,15 @@ const TIMES: u64 = 100;
 /// The same where most of them wait for one lock: who waits is not preempted, and whoever computes is alone.
 const TIMES_OF_WAITERS: u64 = 20;
 
-/// Two for each processor do `work` over and over until they have been preempted `times` times, while others go on.
-fn preempted(times: u64, work: impl Fn(usize) + Send + Sync + 'static) -> ExitCode {
+/// Two for each processor do `work` as [`preempted`].
+fn often_preempted(times: u64, work: impl Fn(usize) + Send + Sync + 'static) -> ExitCode {
+    preempted(|| 2 * procs(), times, work)
+}
+
+/// So many do `work` over and over until they have been preempted `times` times, while others go on.
+fn preempted(hogs: fn() -> usize, times: u64, work: impl Fn(usize) + Send + Sync + 'static) -> ExitCode {
     bounded(move || {
-        let hogs = Hogs::doing(2 * procs(), work);
+        let hogs = Hogs::doing(hogs(), work);
         let (ticks, over) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
         let ticker = gort::go({
             let (ticks, over) = (ticks.clone(), over.clone());
@@ -66,7 +66,7 @@ fn preempted(times: u64, work: impl Fn(usize) + Send + Sync + 'static) -> ExitCo
 /// Blocks of all sizes, some handed to others to free, so that the allocator's lists and locks are shared.
 fn malloc() -> ExitCode {
     let shelf: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
-    preempted(TIMES, move |n| {
+    often_preempted(TIMES, move |n| {
         let mut rng = Rng::new(n as u64 + 7);
         for _ in 0..50 {
             let size = 1 << rng.below(17);
@@ -86,7 +86,7 @@ fn malloc() -> ExitCode {
 }
 
 fn vec() -> ExitCode {
-    preempted(TIMES, |_| {
+    often_preempted(TIMES, |_| {
         let mut numbers = Vec::new();
         for n in 0..20_000u64 {
             numbers.push(n);
@@ -98,14 +98,14 @@ fn vec() -> ExitCode {
 /// All print; the lock around the buffer is held for most of the time by somebody who is stopped. The lines are whole,
 /// which whoever reads them sees.
 fn println() -> ExitCode {
-    preempted(TIMES_OF_WAITERS, |n| {
+    often_preempted(TIMES_OF_WAITERS, |n| {
         println!("{}", "abcdefghij"[n % 10..=n % 10].repeat(60));
     })
 }
 
 fn mutex() -> ExitCode {
     let pair = Mutex::new((0u64, 0u64));
-    preempted(TIMES_OF_WAITERS, move |_| {
+    often_preempted(TIMES_OF_WAITERS, move |_| {
         let mut pair = pair.lock().unwrap();
         pair.0 += 1;
         compute(200);
@@ -116,7 +116,7 @@ fn mutex() -> ExitCode {
 
 fn rwlock() -> ExitCode {
     let pair = RwLock::new((0u64, 0u64));
-    preempted(TIMES, move |n| match n {
+    often_preempted(TIMES, move |n| match n {
         0 => {
             let mut pair = pair.write().unwrap();
             pair.0 += 1;
@@ -131,13 +131,29 @@ fn rwlock() -> ExitCode {
     })
 }
 
-/// Compares what `work` gives with what it gave when nothing disturbed, many preemptions long.
-fn numbers(work: fn(u64) -> u64) -> ExitCode {
-    let right: Vec<u64> = (0..8).map(work).collect();
-    preempted(3 * TIMES, move |n| {
-        let seed = n as u64 % 8;
-        assert_eq!(work(seed), right[n % 8], "with seed {seed}");
-    })
+type Number = fn(u64) -> u64;
+
+/// What a goroutine computes with, and keeps where a signal handler could spoil it.
+const NUMBERS: [(&str, Number); 6] = [
+    ("sse", sse),
+    ("avx", avx),
+    ("x87", x87),
+    ("rounding", rounding),
+    ("flags", flags),
+    ("red zone", red_zone),
+];
+
+/// Two of each kind compare what they compute with what it was when nothing disturbed, many preemptions long.
+fn numbers() -> ExitCode {
+    let right = NUMBERS.map(|(_, work)| [0, 1].map(work));
+    preempted(
+        || 2 * NUMBERS.len(),
+        3 * TIMES,
+        move |n| {
+            let ((name, work), seed) = (NUMBERS[n / 2], n % 2);
+            assert_eq!(work(seed as u64), right[n / 2][seed], "{name}");
+        },
+    )
 }
 
 /// Eight vectors that stay in registers through the loop.
@@ -328,7 +344,7 @@ fn grown() -> ExitCode {
             if levels == 0 { 0 } else { levels + nest(levels - 1) }
         })
     }
-    preempted(TIMES, |_| assert_eq!(nest(10), 55))
+    often_preempted(TIMES, |_| assert_eq!(nest(10), 55))
 }
 
 /// Inside an access to a thread-local: nobody else gets to run on that thread.
@@ -338,7 +354,7 @@ fn thread_local() -> ExitCode {
         static DEPTH: Cell<u32> = const { Cell::new(0) };
         static LAZY: RefCell<[u64; 4]> = RefCell::new(std::array::from_fn(|n| black_box(n as u64)));
     }
-    preempted(TIMES, |n| {
+    often_preempted(TIMES, |n| {
         PAIR.with_borrow_mut(|pair| {
             assert_eq!(DEPTH.replace(1), 0, "somebody else is in the middle of this");
             pair.0 += 1;
@@ -368,7 +384,7 @@ impl Drop for Slow<'_> {
 /// Destructors that compute while a panic unwinds, some after a park.
 fn unwinding() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
-    preempted(TIMES, |n| {
+    often_preempted(TIMES, |n| {
         let dropped = Cell::new(0);
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let _first = Slow(&dropped);
@@ -383,7 +399,7 @@ fn unwinding() -> ExitCode {
 
 fn catching() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
-    preempted(TIMES, |n| {
+    often_preempted(TIMES, |n| {
         for round in 0..5 {
             let caught = catch_unwind(|| {
                 compute(20);
@@ -399,7 +415,7 @@ fn catching() -> ExitCode {
 
 /// The error number of a call that failed is there after computing, whatever the runtime did meanwhile.
 fn errno_stays() -> ExitCode {
-    preempted(TIMES, |n| {
+    often_preempted(TIMES, |n| {
         // SAFETY: both fail: there is no such descriptor, and no such name.
         let error = unsafe {
             match n % 2 {
@@ -415,7 +431,7 @@ fn errno_stays() -> ExitCode {
 
 /// A string instruction, which is interrupted in its middle.
 fn string_copy() -> ExitCode {
-    preempted(TIMES, |n| {
+    often_preempted(TIMES, |n| {
         let from = vec![n as u8 + 1; 1 << 20];
         let mut to = vec![0u8; 1 << 20];
         // SAFETY: both are a mebibyte long, and apart.

@@ -75,7 +75,7 @@ fn send_until_heard(send: impl Fn()) {
 fn served_beside_hogs() {
     let hogs = Hogs::start(2 * procs());
     let main_tid = process_thread();
-    for _ in 0..5 {
+    for _ in 0..3 {
         wait_for_preemptions(20);
         // SAFETY: sends a signal that has a handler: to the process, to the calling thread, to another.
         unsafe {
