@@ -18,10 +18,7 @@ mode=${1:-threads}
 shift || true
 scratch=${CARGO_TARGET_DIR:-$root/target}/crossbeam-suite
 export CARGO_TARGET_DIR=$scratch/target
-# The flags of docs/SAFETY.md for thread-locals, which goroutines need in a build that is optimised.
-host=$(rustc -vV | sed -n 's/^host: //p')
-export CARGO_BUILD_TARGET=$host
-export RUSTFLAGS="${RUSTFLAGS:-} -C relocation-model=pie"
+source "$root/ci/optimised.sh"
 mkdir -p "$scratch"
 
 # The published sources: a crate that depends on them makes cargo fetch them, and cargo knows where they are.

@@ -3,20 +3,17 @@
 #
 #   ci/stress.sh [seconds]    60 if not said
 #
-# Most draw a new seed each time; what fails prints its seed. The flags are those of docs/SAFETY.md for thread-locals: optimising
-# across crates would do as well, but each program would have to wait for a link of its own.
+# Most draw a new seed each time; what fails prints its seed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source ci/optimised.sh
 
 seconds="${1:-60}"
 programs=(
     block_on_futures chan_order context_tree go_ports go_stress net_close net_deadlines pollfd_goroutines
     sync_goroutines sync_mixed sync_threads time_timers
 )
-host="$(rustc -vV | sed -n 's/^host: //p')"
-export RUSTFLAGS="${RUSTFLAGS:-} -C relocation-model=pie"
-export CARGO_PROFILE_RELEASE_LTO=false
-tests=(cargo test -p gort -p gort-tests --release --target "$host")
+tests=(cargo test -p gort -p gort-tests --release)
 for program in "${programs[@]}"; do
     tests+=(--test "$program")
 done

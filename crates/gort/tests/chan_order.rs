@@ -190,7 +190,7 @@ fn values_of_all_shapes() {
             s.spawn(move || (0..40u8).for_each(|n| tx.send([n; 65536]).unwrap()));
             for n in 0..40u8 {
                 let value =
-                    gort::select! { recv(rx) -> value => value, default(1000 * MS) => panic!("late") };
+                    gort::select! { recv(rx) -> value => value, default(60_000 * MS) => panic!("late") };
                 assert!(value.unwrap().iter().all(|&byte| byte == n));
             }
         });

@@ -340,9 +340,11 @@ fn crowd() {
 fn be_a_crowd(addr: SocketAddr, size: usize) -> Vec<Client> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
-    let mut clients: Vec<Client> = (0..size).map(|_| Client::connect(addr)).collect();
-    for client in &mut clients {
+    let mut clients: Vec<Client> = Vec::with_capacity(size);
+    for _ in 0..size {
+        let mut client = Client::connect(addr);
         client.send("GET / HTTP/1.1\r\n\r\n").unwrap();
+        clients.push(client);
     }
     println!("\nconnected");
     for (number, client) in clients.iter_mut().enumerate() {

@@ -206,7 +206,7 @@ fn fair() -> ExitCode {
         let hogs = Hogs::start(2 * procs());
         wait_until("a time in which all get their share", || {
             let before = hogs.counts();
-            gort::sleep(500 * MS);
+            gort::sleep(250 * MS);
             let got: Vec<u64> = hogs.counts().iter().zip(before).map(|(now, old)| now - old).collect();
             got.iter().max() <= got.iter().min().map(|least| least * 3).as_ref()
         });

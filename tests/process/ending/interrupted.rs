@@ -31,8 +31,8 @@ const KINDS: [(&str, Call); 11] = [
 ];
 
 /// Calls of each kind after which the program may end, and preemptions.
-const CALLS: u64 = 200;
-const PREEMPTIONS: u64 = 200;
+const CALLS: u64 = 100;
+const PREEMPTIONS: u64 = 100;
 
 /// What a call needs that is made once for each goroutine.
 struct Own {

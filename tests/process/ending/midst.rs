@@ -3,6 +3,7 @@
 
 use std::arch::x86_64 as simd;
 use std::cell::{Cell, RefCell};
+use std::fmt::{self, Write};
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -95,11 +96,24 @@ fn vec() -> ExitCode {
     })
 }
 
-/// All print; the lock around the buffer is held for most of the time by somebody who is stopped. The lines are whole,
-/// which whoever reads them sees.
+/// All print; the lock around the buffer is held nearly always, by somebody who computes in the middle of a line. The lines
+/// are whole, which whoever reads them sees. (Bounded by time: who waits for the lock wants no processor, so that on several
+/// of them few are preempted.)
 fn println() -> ExitCode {
-    often_preempted(TIMES_OF_WAITERS, |n| {
-        println!("{}", "abcdefghij"[n % 10..=n % 10].repeat(60));
+    struct Slowly(char);
+    impl fmt::Display for Slowly {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            (0..60).try_for_each(|_| {
+                compute(10);
+                f.write_char(self.0)
+            })
+        }
+    }
+    bounded(|| {
+        let hogs = Hogs::doing(2 * procs(), |n| println!("{}", Slowly(char::from(b'a' + n as u8 % 10))));
+        gort::sleep(300 * MS);
+        hogs.stop();
+        say("ok");
     })
 }
 

@@ -45,7 +45,7 @@ fn send(signal: i32) {
 
 /// Has somebody outside send a signal to this process, after a while.
 fn have_sent(signal: i32) {
-    let script = format!("sleep 0.7; kill -{signal} {}", std::process::id());
+    let script = format!("sleep 0.2; kill -{signal} {}", std::process::id());
     ignore(std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap());
 }
 

@@ -595,6 +595,27 @@ fn loom_event_while_the_last_two_machines_go_idle() {
     });
 }
 
+/// The last machine goes idle while the other processor, which polled just before, is put out of service.
+#[test]
+fn loom_event_while_the_last_machine_goes_idle_and_gomaxprocs_is_lowered() {
+    model::check(|| {
+        let world = World::new(2, 2, 1, 0).with_descriptors(1, 0);
+        assert!(world.begin_to_wait(0));
+        world.make_idle(1);
+        let world = Arc::new(world);
+        let threads = vec![
+            start(&world, |world| world.machine(0, 0)),
+            start(&world, |world| {
+                world.rt.polls.note(1);
+                assert_eq!(world.rt.set_procs(1), 2);
+                world.event(0);
+            }),
+            newborn(&world, 1),
+        ];
+        world.settle(threads);
+    });
+}
+
 /// A thread without a processor begins to wait while the last machine goes idle.
 #[test]
 fn loom_thread_begins_to_wait_while_the_last_machine_goes_idle() {

@@ -55,7 +55,7 @@ impl Polls {
         Polls { by: AtomicU64::new(0), seen: AtomicU64::new(0), last: AtomicU64::new(0) }
     }
 
-    fn note(&self, p: u32) {
+    pub(super) fn note(&self, p: u32) {
         self.by.store(env::ticks() & !NUMBER | u64::from(p), Ordering::Relaxed);
     }
 
