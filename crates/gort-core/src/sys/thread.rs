@@ -75,7 +75,7 @@ pub(crate) enum Manner {
     /// It runs for a moment at a time, and soon after it was woken: its turn, which is how long it may keep the CPU, is this
     /// long, in microseconds, and so ends sooner than what is left of another's.
     Prompt(u32),
-    /// It computes: it leaves its CPU to others when they are woken, for its turn is the longest that there is.
+    /// It computes: it leaves its CPU to others when they are woken, for its turn is long.
     Computes,
     /// As that; and when it is woken itself it waits until the CPU is left to it.
     Frozen,
@@ -88,7 +88,10 @@ pub(crate) enum Manner {
 /// False: it has a special policy, which the program or its user has set, and keeps it. (`Computes` ends `Frozen`, for
 /// which it must have been true.)
 pub(crate) fn behave(manner: Manner) -> bool {
-    const LONGEST_US: u32 = 100_000;
+    // Longer than the usual three milliseconds, which is all that matters to those who are woken. Not longer than a goroutine's
+    // slice: whoever has a long turn and has used it up is last in line, also when it has to end. (With turns of 100 ms,
+    // the longest that the kernel knows, dying threads of a busy machine kept their reapers spinning in the kernel for seconds.)
+    const LONG_US: u32 = 10_000;
     const RESET_ON_FORK: u64 = 1;
     // The kernel's struct sched_attr, in its first version.
     #[repr(C)]
@@ -105,8 +108,8 @@ pub(crate) fn behave(manner: Manner) -> bool {
     }
     let (from, to, turn_us) = match manner {
         Manner::Prompt(turn_us) => (libc::SCHED_OTHER, libc::SCHED_OTHER, turn_us),
-        Manner::Computes => (libc::SCHED_BATCH, libc::SCHED_OTHER, LONGEST_US),
-        Manner::Frozen => (libc::SCHED_OTHER, libc::SCHED_BATCH, LONGEST_US),
+        Manner::Computes => (libc::SCHED_BATCH, libc::SCHED_OTHER, LONG_US),
+        Manner::Frozen => (libc::SCHED_OTHER, libc::SCHED_BATCH, LONG_US),
     };
     let mut attributes = Attributes::default();
     let size = size_of::<Attributes>() as u32;
