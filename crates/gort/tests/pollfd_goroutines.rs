@@ -179,7 +179,7 @@ fn deadlines_pass_are_moved_and_are_cleared() {
                 break readers;
             }
             one.fd.set_deadline(Direction::Read, Some(Moment::now()));
-            readers.map(|reader| drop(reader.join()));
+            readers.into_iter().for_each(|reader| drop(reader.join()));
         };
         gort::sleep(Duration::from_millis(100));
         assert!(readers.iter().all(|reader| !reader.is_finished()), "a cleared deadline ends nothing");

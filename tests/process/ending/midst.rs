@@ -112,6 +112,7 @@ fn println() -> ExitCode {
     bounded(|| {
         let hogs = Hogs::doing(2 * procs(), |n| println!("{}", Slowly(char::from(b'a' + n as u8 % 10))));
         gort::sleep(300 * MS);
+        wait_until("a hundred lines", || hogs.counts().iter().sum::<u64>() >= 100);
         hogs.stop();
         say("ok");
     })

@@ -241,9 +241,21 @@ fn names() -> ExitCode {
 /// A crowd of threads that nobody needs any more ends after a while.
 fn idle() -> ExitCode {
     bounded(|| {
-        let handles: Vec<_> =
-            (0..40).map(|_| gort::go(|| gort::blocking(|| std::thread::sleep(100 * MS)))).collect();
+        let over = Arc::new(AtomicBool::new(false));
+        let handles: Vec<_> = (0..40)
+            .map(|_| {
+                let over = over.clone();
+                gort::go(|| {
+                    gort::blocking(move || {
+                        while !over.load(Ordering::Relaxed) {
+                            std::thread::sleep(10 * MS);
+                        }
+                    })
+                })
+            })
+            .collect();
         wait_until("many threads", || gort::runtime::stats().threads > 40);
+        over.store(true, Ordering::Relaxed);
         handles.into_iter().for_each(|handle| handle.join().unwrap());
         // The runtime's own two, one for each processor, a few in reserve.
         wait_until("few threads", || gort::runtime::stats().threads <= procs() + 6);
