@@ -78,8 +78,14 @@ fn every_wait() {
     });
     let once = Arc::new(Once::new());
     let again = once.clone();
-    named("once", move || once.call_once(|| ignore(Receiver::<u8>::nil().recv())));
-    gort::sleep(Duration::from_millis(20));
+    let (begins, begun) = gort::chan(1);
+    named("once", move || {
+        once.call_once(|| {
+            begins.send(()).unwrap();
+            ignore(Receiver::<u8>::nil().recv());
+        });
+    });
+    begun.recv().unwrap();
     named("twice", move || again.call_once(|| ()));
     named("joining", || drop(gort::go(|| gort::select! {}).join()));
     named("scoped", || gort::scope(|s| ignore(s.go(|| ignore(Receiver::<u8>::nil().recv())))));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gort::runtime::{PanicPolicy, set_panic_policy};
 
+use super::tools::wait_until;
 use super::{argument, enter, say};
 
 pub(crate) const ALL: &[super::Ending] = &[
@@ -84,6 +85,7 @@ fn panics() -> ExitCode {
             "goexit" => drop(gort::go(|| -> () { gort::goexit() })),
             other => panic!("no panic is called {other}"),
         }
+        wait_until("the other has ended", || gort::runtime::num_goroutine() == 1);
         gort::sleep(Duration::from_millis(100));
         say("main lives");
     })

@@ -278,6 +278,8 @@ fn switched_off() -> ExitCode {
     enter(move || {
         let (stop, go_on) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let others_ran = Arc::new(AtomicBool::new(false));
+        // Without checkpoints the loop would go on for ever.
+        let patience = if what == "checkpoints" { 30_000 * MS } else { 500 * MS };
         let began = Instant::now();
         gort::go({
             let (stop, others_ran) = (stop.clone(), others_ran.clone());
@@ -289,7 +291,7 @@ fn switched_off() -> ExitCode {
         });
         gort::gosched();
         let (tx, rx) = gort::chan(1);
-        while !stop.load(Ordering::Relaxed) && began.elapsed() < 500 * MS {
+        while !stop.load(Ordering::Relaxed) && began.elapsed() < patience {
             if what == "checkpoints" {
                 tx.send(()).unwrap();
                 rx.recv().unwrap();

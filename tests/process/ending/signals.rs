@@ -1,11 +1,13 @@
 //! Programs that signals end, or not; and programs that read their standard input.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gort::signal::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
+use super::tools::wait_until;
 use super::{argument, enter, ignore, say};
 
 pub(crate) const ALL: &[super::Ending] = &[
@@ -161,7 +163,7 @@ fn quit() -> ExitCode {
             let rx = rx.clone();
             gort::go(move || waits_to_be_seen(&rx));
         }
-        gort::sleep(Duration::from_millis(50));
+        wait_until("all wait", || gort::runtime::stats().waiting >= 3);
         say("quits");
         send(SIGQUIT);
         wait_for_the_end();
@@ -195,11 +197,9 @@ fn quit_twice() -> ExitCode {
         let (_reader, mut writer) = std::io::pipe().unwrap();
         // SAFETY: both are open.
         assert_eq!(unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&writer), 2) }, 2);
-        gort::go(move || {
-            use std::io::Write;
-            gort::blocking(|| ignore(writer.write_all(&[b' '; 1 << 20])));
-        });
-        gort::sleep(Duration::from_millis(100));
+        // SAFETY: asks how much the pipe holds.
+        let room = unsafe { libc::fcntl(2, libc::F_GETPIPE_SZ) };
+        writer.write_all(&vec![b' '; room.try_into().unwrap()]).unwrap();
         send(SIGQUIT);
         gort::sleep(Duration::from_millis(300));
         say("stuck");
