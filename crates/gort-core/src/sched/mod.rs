@@ -283,15 +283,14 @@ impl Runtime {
 
     /// Whether every processor is idle and nobody searches: nothing runs.
     pub(crate) fn all_idle(&self) -> bool {
-        self.all_ps_idle() && self.search.searching() == 0
+        // (The first question, without the lock, spares a busy system the second.)
+        self.search.idle() != 0 && self.all_ps_idle() && self.search.searching() == 0
     }
 
     /// Whether nobody has a processor, and none is on its way to somebody.
     fn all_ps_idle(&self) -> bool {
-        if self.search.idle() == 0 {
-            return false;
-        }
-        // Both counts change under the lock only, and fit together there.
+        // Both counts change under the lock only, and fit together there: outside, while GOMAXPROCS is being lowered, none may
+        // seem to be idle.
         let _shared = self.shared.lock();
         self.search.idle() == self.in_service.load(Ordering::Relaxed)
     }
