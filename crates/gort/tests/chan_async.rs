@@ -232,3 +232,16 @@ fn clocks_as_futures() {
     assert!(poll(recv.as_mut(), &Arc::new(Calls::default())).is_pending());
     drop(recv);
 }
+
+/// The thread that wakes the futures of clocks outlives a waker that panics.
+#[test]
+fn clocks_wake_others_after_a_waker_has_panicked() {
+    let ticks = after(MS);
+    let mut recv = Box::pin(ticks.recv_async());
+    let waker = Waker::from(Arc::new(Panics));
+    assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    thread::sleep(20 * MS);
+    for _ in 0..3 {
+        assert!(block_on(after(MS).recv_async()).is_ok());
+    }
+}

@@ -11,6 +11,7 @@ use std::thread;
 
 use gort_core::env::Moment;
 
+use super::future::wake_contained;
 use super::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 struct Call {
@@ -41,7 +42,7 @@ fn serve(rx: &Receiver<Call>) {
             Err(RecvTimeoutError::Timeout) => {
                 let now = Moment::now();
                 while heap.peek().is_some_and(|call| call.at <= now) {
-                    heap.pop().expect("peeked").waker.wake();
+                    wake_contained(heap.pop().expect("peeked").waker);
                 }
             }
         }

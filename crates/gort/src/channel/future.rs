@@ -74,11 +74,16 @@ unsafe fn wake(external: *const External) {
         signal.woken = true;
         signal.waker.take()
     };
-    if let Some(waker) = waker
-        && let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()))
-    {
-        // A foreign waker's panic has been reported by the hook. It is not the misfortune of whoever sends here: other
-        // waiters are still to be woken, and the value has changed places. A payload's drop might panic again.
+    if let Some(waker) = waker {
+        wake_contained(waker);
+    }
+}
+
+/// A foreign waker's panic has been reported by the hook. It is not the misfortune of whoever wakes: others are still to be
+/// woken, and a value has perhaps changed places.
+pub(super) fn wake_contained(waker: Waker) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // Its drop might panic again.
         mem::forget(payload);
     }
 }
