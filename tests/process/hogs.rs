@@ -52,6 +52,14 @@ fn preemption_can_be_switched_off() {
     ended.status(0).said(&["others ran"]);
 }
 
+/// What polls futures, hyper perhaps, keeps thread-locals meanwhile.
+#[test]
+fn polls_of_clocks_do_not_yield() {
+    let mut command = ending(&["poll-beside-others"]);
+    let ended = run(command.env("GOMAXPROCS", "1").env("GORT_DEBUG", "asyncpreemptoff=1"));
+    ended.status(0).said(&["ok"]);
+}
+
 /// As quiet as can be, and without the helper for threads: it fails now and then while threads end ("cannot find user-level
 /// thread"), whatever the program.
 const GDB: &[&str] = &[

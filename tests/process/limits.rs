@@ -57,6 +57,11 @@ fn maybe_grow_panics_when_there_is_no_room_for_a_stack() {
 }
 
 #[test]
+fn timers_outside_the_runtime_work_again_once_there_is_a_thread_for_them() {
+    run(&mut ending(&["timers-no-thread"])).status(0).said(&["refused", "both ran"]);
+}
+
+#[test]
 fn no_room_even_for_main_is_said() {
     let ended = with_address_space(48 << 10, &["procs"]);
     ended.status(101).complained("gort: the ").complained("can not be started: ");

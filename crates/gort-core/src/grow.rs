@@ -1,5 +1,6 @@
 //! More stack where it is needed: deep recursion goes on on a fresh segment.
 
+use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::num::NonZeroUsize;
@@ -20,7 +21,10 @@ pub fn remaining_stack() -> usize {
     let here = ptr::from_ref(&here).addr();
     let low = match park::this() {
         Some((_, g)) => g.stack_low.load(Ordering::Relaxed),
-        None => thread_stack_low().unwrap_or(0),
+        None => match thread_segment() {
+            0 => thread_stack_low().unwrap_or(0),
+            segment => segment,
+        },
     };
     here.saturating_sub(low)
 }
@@ -56,8 +60,8 @@ fn take_segment(bytes: usize) -> io::Result<Segment> {
 impl Segment {
     fn run<R>(self, f: impl FnOnce() -> R) -> R {
         let segment = self.g.unused_stack();
-        // While the segment is in use the goroutine's bounds are the segment's, for dumps and overflow reports.
-        let _bounds = park::this().map(|(_, g)| Bounds::set(g, segment.clone()));
+        // While the segment is in use the bounds are the segment's, for dumps, overflow reports and further growth.
+        let _bounds = Bounds::set(&segment);
         let stack = SegmentStack::new(&segment);
         corosensei::on_stack(stack, f)
     }
@@ -72,28 +76,50 @@ impl Drop for Segment {
     }
 }
 
-/// Restores the bounds of the stack that the goroutine was on.
-struct Bounds {
-    g: &'static G,
-    low: usize,
-    high: usize,
+/// Restores the bounds of the stack that the goroutine, or the plain thread, was on.
+enum Bounds {
+    Goroutine { g: &'static G, low: usize, high: usize },
+    Thread { segment: usize },
 }
 
 impl Bounds {
-    fn set(g: &'static G, to: std::ops::Range<usize>) -> Bounds {
-        Bounds {
-            g,
-            low: g.stack_low.swap(to.start, Ordering::Relaxed),
-            high: g.stack_high.swap(to.end, Ordering::Relaxed),
+    fn set(to: &std::ops::Range<usize>) -> Bounds {
+        match park::this() {
+            Some((_, g)) => Bounds::Goroutine {
+                g,
+                low: g.stack_low.swap(to.start, Ordering::Relaxed),
+                high: g.stack_high.swap(to.end, Ordering::Relaxed),
+            },
+            None => Bounds::Thread { segment: set_thread_segment(to.start) },
         }
     }
 }
 
 impl Drop for Bounds {
     fn drop(&mut self) {
-        self.g.stack_low.store(self.low, Ordering::Relaxed);
-        self.g.stack_high.store(self.high, Ordering::Relaxed);
+        match self {
+            Bounds::Goroutine { g, low, high } => {
+                g.stack_low.store(*low, Ordering::Relaxed);
+                g.stack_high.store(*high, Ordering::Relaxed);
+            }
+            Bounds::Thread { segment } => drop(set_thread_segment(*segment)),
+        }
     }
+}
+
+thread_local! {
+    /// The lowest address of the segment that a plain thread is on; 0 if it is on its own stack.
+    static SEGMENT: Cell<usize> = const { Cell::new(0) };
+}
+
+#[inline(never)]
+fn thread_segment() -> usize {
+    SEGMENT.get()
+}
+
+#[inline(never)]
+fn set_thread_segment(low: usize) -> usize {
+    SEGMENT.replace(low)
 }
 
 struct SegmentStack {

@@ -9,6 +9,7 @@
 //! operating system has descheduled gets to run.
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use crate::atomic::{AtomicBool, Ordering};
@@ -171,13 +172,13 @@ impl<T> Spin<T> {
     #[inline]
     pub fn lock(&self) -> SpinGuard<'_, T> {
         self.raw.lock();
-        SpinGuard { lock: self }
+        SpinGuard { lock: self, bound: PhantomData }
     }
 
     /// Takes the lock if it is free.
     #[inline]
     pub fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
-        self.raw.try_lock().then(|| SpinGuard { lock: self })
+        self.raw.try_lock().then(|| SpinGuard { lock: self, bound: PhantomData })
     }
 
     /// The data, without locking: the borrow shows that nobody else has it.
@@ -192,7 +193,12 @@ impl<T> Spin<T> {
 #[must_use = "the lock is given back when the guard is dropped"]
 pub struct SpinGuard<'a, T> {
     lock: &'a Spin<T>,
+    /// Not `Send`: the thread that has taken the lock gives it back.
+    bound: PhantomData<*mut ()>,
 }
+
+// SAFETY: a shared guard gives out shared references to the data, and nothing else.
+unsafe impl<T: Sync> Sync for SpinGuard<'_, T> {}
 
 impl<T> Deref for SpinGuard<'_, T> {
     type Target = T;
@@ -224,7 +230,7 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
 
-    use super::{RawSpin, Spin};
+    use super::{RawSpin, Spin, SpinGuard};
 
     #[test]
     fn the_lock_excludes() {
@@ -246,6 +252,19 @@ mod tests {
             .collect();
         threads.into_iter().for_each(|thread| thread.join().expect("no assertion failed"));
         assert_eq!(*counts.lock(), (THREADS * ROUNDS, THREADS * ROUNDS));
+    }
+
+    /// Whoever takes the lock gives it back, on the same thread.
+    #[test]
+    fn guards_stay_on_their_thread() {
+        trait Ambiguous<Way> {
+            fn found() {}
+        }
+        struct AlsoSend;
+        impl<T> Ambiguous<()> for T {}
+        impl<T: Send> Ambiguous<AlsoSend> for T {}
+        // Does not compile if both ways are open.
+        <SpinGuard<'_, u8> as Ambiguous<_>>::found();
     }
 
     #[test]

@@ -174,6 +174,9 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        if let Some(bytes) = self.stack_size {
+            crate::runtime::check_stack_size(bytes)?;
+        }
         let belongs = self.name.map_or(Belongs::Nowhere, Belongs::Name);
         // SAFETY: `f` and the packet's type borrow nothing.
         let (end, id) = unsafe { start(belongs, self.stack_size, origin, f, || ())? };
@@ -197,9 +200,6 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    if let Some(bytes) = stack_bytes {
-        crate::runtime::check_stack_size(bytes)?;
-    }
     let (ours, theirs) = packet(belongs);
     let spec = Spec { name: ours.name(), stack_bytes, origin };
     // SAFETY: the caller's promise.
@@ -392,11 +392,16 @@ impl<T> Drop for JoinEnd<T> {
 
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
-        if let Some(Err(payload)) = self.result.get_mut().take() {
-            match &self.belongs {
-                Belongs::Scope(scope) => scope.keep(payload),
-                _ => panic_policy::unjoined(payload),
-            }
+        let Some(result) = self.result.get_mut().take() else { return };
+        // A result that nobody takes and whose own drop panics counts as a panic of the goroutine.
+        let unwound = match result {
+            Ok(value) => catch_unwind(AssertUnwindSafe(|| drop(value))).err(),
+            Err(payload) => Some(payload),
+        };
+        match (unwound, &self.belongs) {
+            (None, _) => (),
+            (Some(payload), Belongs::Scope(scope)) => scope.keep(payload),
+            (Some(payload), _) => panic_policy::unjoined(payload),
         }
     }
 }

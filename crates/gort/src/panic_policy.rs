@@ -3,6 +3,8 @@
 
 use std::any::Any;
 use std::fmt;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// What [`JoinHandle::join`](crate::JoinHandle::join) returns as the error of a goroutine that ended by [`goexit`](crate::goexit).
@@ -52,15 +54,20 @@ fn current() -> u8 {
     }
 }
 
+/// Drops the payload of a panic that has been dealt with.
+#[cold]
+pub(crate) fn discard(payload: Box<dyn Any + Send>) {
+    // A payload's own destructor may panic; there is nobody left to tell.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(again);
+    }
+}
+
 /// The payload of a panic that nobody will take.
 #[cold]
 pub(crate) fn unjoined(payload: Box<dyn Any + Send>) {
     if payload.is::<Goexit>() || current() != CRASH {
-        // A payload's own destructor may panic; there is nobody left to tell.
-        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
-        if let Err(again) = dropped {
-            std::mem::forget(again);
-        }
+        discard(payload);
         return;
     }
     let text = payload

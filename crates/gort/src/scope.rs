@@ -16,7 +16,7 @@ use gort_core::park::{self, Sleeper};
 use gort_core::spawn::Origin;
 
 use crate::go::{self, Belongs, JoinEnd, PanicKeeper};
-use crate::panic_policy::Goexit;
+use crate::panic_policy::{self, Goexit};
 
 /// Runs `f`, which may start goroutines that borrow from outside of it, and returns when all of them have ended.
 ///
@@ -49,11 +49,16 @@ where
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     scope.shared.wait();
     // First an own panic, then a child's.
-    let result = result.unwrap_or_else(|payload| resume_unwind(payload));
     let panic = scope.shared.state.lock().panic.take();
-    match panic {
-        Some(payload) => resume_unwind(payload),
-        None => result,
+    match (result, panic) {
+        (Err(own), panic) => {
+            if let Some(surplus) = panic {
+                panic_policy::discard(surplus);
+            }
+            resume_unwind(own)
+        }
+        (Ok(_), Some(payload)) => resume_unwind(payload),
+        (Ok(value), None) => value,
     }
 }
 
@@ -154,7 +159,9 @@ impl PanicKeeper for Shared {
                 Some(_) => Some(payload),
             }
         };
-        drop(surplus);
+        if let Some(surplus) = surplus {
+            panic_policy::discard(surplus);
+        }
     }
 }
 

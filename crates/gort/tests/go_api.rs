@@ -19,6 +19,14 @@ impl Drop for Counted {
     }
 }
 
+struct DropPanics;
+
+impl Drop for DropPanics {
+    fn drop(&mut self) {
+        resume_unwind(Box::new("from a drop"));
+    }
+}
+
 fn soon(what: impl Fn() -> bool) {
     let start = Instant::now();
     while !what() {
@@ -159,17 +167,27 @@ fn a_panic_s_payload_comes_to_the_joiner() {
 
 #[gort::test(unsafe(migrate))]
 fn a_payload_whose_drop_panics_harms_nobody() {
-    struct Spiteful;
-    impl Drop for Spiteful {
-        fn drop(&mut self) {
-            resume_unwind(Box::new("from a payload's drop"));
-        }
-    }
-    drop(gort::go(|| -> () { resume_unwind(Box::new(Spiteful)) }));
-    let done = gort::go(|| -> () { resume_unwind(Box::new(Spiteful)) });
+    drop(gort::go(|| -> () { resume_unwind(Box::new(DropPanics)) }));
+    let done = gort::go(|| -> () { resume_unwind(Box::new(DropPanics)) });
     soon(|| done.is_finished());
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(done)));
     assert!(dropped.is_ok());
+    assert_eq!(gort::go(|| 1).join().unwrap(), 1);
+}
+
+#[gort::test(unsafe(migrate))]
+fn a_result_that_nobody_takes_and_whose_drop_panics_harms_nobody() {
+    drop(gort::go(|| DropPanics));
+    let done = gort::go(|| DropPanics);
+    soon(|| done.is_finished());
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(done)));
+    assert!(dropped.is_ok());
+    let scoped = catch_unwind(|| {
+        gort::scope(|s| {
+            s.go(|| DropPanics);
+        });
+    });
+    assert_eq!(scoped.unwrap_err().downcast_ref(), Some(&"from a drop"));
     assert_eq!(gort::go(|| 1).join().unwrap(), 1);
 }
 

@@ -103,6 +103,33 @@ fn of_several_panics_one_is_raised() {
 }
 
 #[gort::test(unsafe(migrate))]
+fn surplus_panics_whose_payloads_drop_panics_harm_nobody() {
+    struct DropPanics;
+    impl Drop for DropPanics {
+        fn drop(&mut self) {
+            quiet_panic("from a drop");
+        }
+    }
+    for of_the_parent in [false, true] {
+        let words = raised(|| {
+            gort::scope(|s| {
+                if !of_the_parent {
+                    s.go(|| quiet_panic("first")).is_finished();
+                    gort::sleep(Duration::from_millis(1));
+                }
+                for _ in 0..3 {
+                    s.go(|| resume_unwind(Box::new(DropPanics)));
+                }
+                if of_the_parent {
+                    quiet_panic("first");
+                }
+            })
+        });
+        assert_eq!(words, "first");
+    }
+}
+
+#[gort::test(unsafe(migrate))]
 fn a_panic_that_was_joined_is_not_raised_again() {
     let value = gort::scope(|s| {
         let handle = s.go(|| -> u8 { quiet_panic("child") });

@@ -1,5 +1,6 @@
 //! Goroutines and OS threads: pinning, announced blocking, more stack, entering from many threads, waking from threads.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -314,6 +315,30 @@ fn a_plain_thread_grows_as_well() {
         })
     });
     assert_eq!(thread.join().unwrap_err().downcast_ref(), Some(&"deep"));
+}
+
+/// How often the stack changes on the way down.
+fn changes_of_stack(levels: u64) -> usize {
+    let (last, changes) = (Cell::new(0), Cell::new(0));
+    depth(levels, &|_| {
+        let here = 0u8;
+        let here = std::ptr::from_ref(&here).addr();
+        if here.abs_diff(last.replace(here)) > 16 * 1024 {
+            changes.set(changes.get() + 1);
+        }
+    });
+    changes.get()
+}
+
+/// On a segment, too, a thread knows how much is left of it: it neither takes another at every level nor runs out of this.
+#[test]
+fn a_plain_thread_uses_its_segments_up() {
+    run(|| ());
+    let on_goroutine = run(|| gort::go(|| changes_of_stack(5_000)).join().unwrap());
+    let on_thread = thread::Builder::new().stack_size(256 * 1024).spawn(|| changes_of_stack(5_000));
+    let on_thread = on_thread.unwrap().join().unwrap();
+    assert!((2..500).contains(&on_goroutine), "{on_goroutine}");
+    assert!(on_thread.abs_diff(on_goroutine) <= 3, "{on_thread} on a thread, {on_goroutine} on a goroutine");
 }
 
 #[test]

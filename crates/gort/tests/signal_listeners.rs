@@ -1,13 +1,17 @@
 //! Listening to signals, inside one process. Each test has a signal to itself, or two, since they are the whole process's;
 //! what ends a process is tested from outside.
 
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use gort::channel::{Receiver, RecvTimeoutError, TryRecvError};
+use gort::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use gort::signal::{
-    SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPWR, SIGSYS, SIGTERM, SIGTRAP, SIGTTIN, SIGTTOU, SIGURG,
-    SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ, SignalError, ignore, ignored, notify,
+    SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGPWR, SIGSYS, SIGTERM, SIGTRAP, SIGTTIN, SIGTTOU,
+    SIGURG, SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ, SignalError, ignore, ignored, notify,
     notify_context, reset, stop,
 };
 
@@ -391,6 +395,29 @@ fn what_can_not_be_had_is_refused() {
         }
         assert!(!ignored(signal));
     }
+}
+
+/// A waker is the program's code: it may do with signals what it likes.
+#[test]
+fn a_waker_of_a_listener_may_listen_itself() {
+    struct Listens(Sender<Receiver<i32>>);
+    impl Wake for Listens {
+        fn wake(self: Arc<Self>) {
+            self.0.send(notify(&[SIGPROF])).unwrap();
+        }
+    }
+    let rx = notify(&[SIGPROF]);
+    let mut next = pin!(rx.recv_async());
+    let (tx, listening) = gort::chan(1);
+    let waker = Waker::from(Arc::new(Listens(tx)));
+    assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    send(SIGPROF);
+    let other = listening.recv_timeout(LONG).unwrap();
+    send(SIGPROF);
+    assert_eq!(other.recv_timeout(LONG), Ok(SIGPROF));
+    listen_for_good(other);
+    let calm = Waker::noop();
+    assert_eq!(next.poll(&mut Context::from_waker(calm)), Poll::Ready(Ok(SIGPROF)));
 }
 
 #[gort::test(unsafe(migrate))]

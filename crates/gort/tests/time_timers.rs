@@ -250,6 +250,34 @@ fn a_stopped_after_func_does_not_run_and_is_dropped() {
     assert_eq!(Arc::strong_count(&token), 1);
 }
 
+/// What a function has captured, and panics in its drop.
+struct DropPanics(gort::channel::Sender<()>);
+
+impl Drop for DropPanics {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+        std::panic::resume_unwind(Box::new("from a drop"));
+    }
+}
+
+fn a_drop_of_a_function_that_panics() {
+    let (tx, rx) = gort::chan(2);
+    let captured = DropPanics(tx.clone());
+    drop(time::after_func(MS, move || _ = &captured));
+    assert_eq!(rx.recv(), Ok(()));
+    let captured = DropPanics(tx);
+    assert!(time::after_func(LONG, move || _ = &captured).stop());
+    assert_eq!(rx.recv(), Ok(()));
+    assert!(time::after(MS).recv().is_ok(), "others go on");
+}
+
+#[test]
+fn a_drop_of_a_function_that_panics_harms_nobody() {
+    a_drop_of_a_function_that_panics();
+    // SAFETY: nothing there keeps a thread-local across a park.
+    unsafe { gort::run(a_drop_of_a_function_that_panics) };
+}
+
 #[test]
 fn after_func_chains_run_to_their_end() {
     fn next(left: usize, tx: gort::channel::Sender<()>) {

@@ -28,6 +28,7 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("hog-outside", outside),
     ("hog-heirs", heirs),
     ("hog-switched-off", switched_off),
+    ("poll-beside-others", polls),
 ];
 
 /// Runs `others` beside two hogs for each processor.
@@ -300,6 +301,39 @@ fn switched_off() -> ExitCode {
         go_on.store(true, Ordering::Relaxed);
         say(if others_ran.load(Ordering::Relaxed) { "others ran" } else { "nobody else ran" });
         assert!(std::env::var_os("GORT_DEBUG").is_none() || preemptions() == 0);
+    })
+}
+
+/// Polls a future when it is asked to yield, and counts how often others ran meanwhile.
+fn polls() -> ExitCode {
+    bounded(|| {
+        let (stop, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let other = gort::go({
+            let (stop, turns) = (stop.clone(), turns.clone());
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    turns.fetch_add(1, Ordering::Relaxed);
+                    gort::gosched();
+                }
+            }
+        });
+        let mut ran_meanwhile = 0;
+        for _ in 0..20 {
+            gort::gosched();
+            let late = gort::time::after(3_600_000 * MS);
+            let mut next = std::pin::pin!(late.recv_async());
+            let began = Instant::now();
+            while began.elapsed() < 30 * MS {}
+            let before = turns.load(Ordering::Relaxed);
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(next.as_mut().poll(&mut context).is_pending());
+            ran_meanwhile += u32::from(turns.load(Ordering::Relaxed) != before);
+        }
+        stop.store(true, Ordering::Relaxed);
+        other.join().unwrap();
+        // The thread may have had to wait for a lock.
+        assert!(ran_meanwhile < 10, "{ran_meanwhile} of 20 times");
+        say("ok");
     })
 }
 

@@ -1,6 +1,7 @@
 //! Programs that run out of something: threads, address space; and the settings from the environment.
 
 use std::io::ErrorKind;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("memory-builder", memory_builder),
     ("memory-go", memory_go),
     ("memory-grow", memory_grow),
+    ("timers-no-thread", timers_no_thread),
     ("procs", procs),
     ("stack", stack),
 ];
@@ -76,6 +78,38 @@ fn memory_go() -> ExitCode {
         assert_eq!(gort::go(|| 3).join().unwrap(), 3);
         say("went on");
     })
+}
+
+/// Returns the limit until now.
+fn limit_address_space(bytes: u64) -> u64 {
+    let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: reads and sets limits of this process.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &mut limits), 0);
+        let before = std::mem::replace(&mut limits.rlim_cur, bytes);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &limits), 0);
+        before
+    }
+}
+
+/// Outside the runtime, where timers need a thread.
+fn timers_no_thread() -> ExitCode {
+    let (tx, rx) = gort::chan(2);
+    let timer = move || {
+        let tx = tx.clone();
+        gort::time::after_func(Duration::from_millis(1), move || tx.send(()).unwrap())
+    };
+    let unlimited = limit_address_space(1 << 20);
+    let refused = std::panic::catch_unwind(AssertUnwindSafe(&timer));
+    limit_address_space(unlimited);
+    assert!(refused.is_err(), "there was room for a thread");
+    say("refused");
+    // The next one starts the thread, which then finds the first one as well.
+    drop(timer());
+    rx.recv_timeout(Duration::from_secs(20)).unwrap();
+    rx.recv_timeout(Duration::from_secs(20)).unwrap();
+    say("both ran");
+    ExitCode::SUCCESS
 }
 
 fn memory_grow() -> ExitCode {

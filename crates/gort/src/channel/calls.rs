@@ -28,7 +28,8 @@ pub(super) fn call_at(at: Moment, waker: Waker) {
         thread.spawn(move || serve(&rx)).expect("a thread for the futures of clocks");
         tx
     });
-    let sent = calls.send(Call { at, waker });
+    // The caller is a poll: it must not yield.
+    let sent = calls.send_from_poll(Call { at, waker });
     debug_assert!(sent.is_ok(), "the thread never ends");
 }
 

@@ -26,6 +26,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Instant;
 
 use futures_core::stream::{FusedStream, Stream};
@@ -153,7 +154,12 @@ impl<T> Wait<T> {
     ///
     /// # Safety
     /// Queued, in the queue that `lock` guards and from which `take_back` removes a node, if it is still there.
-    unsafe fn cancel(this: *mut Wait<T>, lock: &RawSpin, take_back: impl FnOnce(&Node) -> bool) -> bool {
+    unsafe fn cancel(
+        this: *mut Wait<T>,
+        lock: &RawSpin,
+        take_back: impl FnOnce(&Node) -> bool,
+        wait: fn(),
+    ) -> bool {
         lock.lock();
         // SAFETY: the lock is held; the node is in this queue or in none.
         let taken_back = unsafe {
@@ -165,7 +171,7 @@ impl<T> Wait<T> {
         // instructions, or, for a select that was chosen to send, the computation of the value.
         unsafe {
             while !taken_back && !(*this).signal.lock().woken {
-                park::yield_now();
+                wait();
             }
             (*this).queued = false;
             !taken_back && (*this).node.assume_init_ref().ok.get()
@@ -316,7 +322,8 @@ unsafe fn poll_tick<T>(
     // SAFETY: queued with the clock's waiters or not, as the branches say; the lock is held where it must be.
     let due = unsafe {
         if (*wait).queued {
-            Wait::cancel(wait, lock, |node| clock.dequeue(node));
+            // In a poll a goroutine must not yield; who wakes a clock's waiters has nothing else to do in between.
+            Wait::cancel(wait, lock, |node| clock.dequeue(node), thread::yield_now);
         }
         let node = Wait::prepare(wait, waker);
         lock.lock();
@@ -360,13 +367,14 @@ impl<T> Drop for RecvFuture<'_, T> {
         match self.rx.flavor() {
             // SAFETY: queued with the receivers of this channel. If it was served there is a value in the slot.
             receiver::Flavor::Chan(chan) => unsafe {
-                if Wait::cancel(wait, chan.lock_word(), |node| chan.dequeue_from(Side::Recv, node)) {
+                let take_back = |node: &Node| chan.dequeue_from(Side::Recv, node);
+                if Wait::cancel(wait, chan.lock_word(), take_back, park::yield_now) {
                     chan.give_back(self.wait.slot.assume_init_read());
                 }
             },
             // SAFETY: queued with the waiters of this clock.
             receiver::Flavor::Clock(clock) => unsafe {
-                Wait::cancel(wait, clock.lock_word(), |node| clock.dequeue(node));
+                Wait::cancel(wait, clock.lock_word(), |node| clock.dequeue(node), thread::yield_now);
             },
             receiver::Flavor::Nil => {}
         }
@@ -427,8 +435,10 @@ impl<T> Drop for SendFuture<'_, T> {
                 // SAFETY: called under the lock; the node was queued there.
                 unsafe { chan.dequeue_from(Side::Send, node) }
             };
+            let wait = &raw mut self.wait;
             // SAFETY: queued with the senders of this channel.
-            self.holds_value = !unsafe { Wait::cancel(&raw mut self.wait, chan.lock_word(), take_back) };
+            let sent = unsafe { Wait::cancel(wait, chan.lock_word(), take_back, park::yield_now) };
+            self.holds_value = !sent;
         }
         if self.holds_value {
             // SAFETY: it was not sent.

@@ -11,6 +11,7 @@ use gort_core::park;
 
 use super::chan::{CLOSED, Outcome};
 use super::ends::SendEnd;
+use super::owed::Owed;
 use super::{Begun, SendError, SendTimeoutError, TrySendError, wait_until};
 use crate::waitq::Node;
 
@@ -154,6 +155,29 @@ impl<T> Sender<T> {
             // SAFETY: the caller's promise.
             Flavor::Chan(chan) => unsafe { chan.send(value, deadline) },
             Flavor::Nil => wait_until(WaitReason::ChanSendNil, deadline),
+        }
+    }
+
+    /// [`send`](Sender::send) on an unbounded channel, where it never waits, without a checkpoint: it does not yield either.
+    pub(super) fn send_from_poll(&self, value: T) -> Result<(), SendError<T>> {
+        debug_assert!(self.capacity().is_none());
+        let Flavor::Chan(chan) = &self.flavor else { return Err(SendError(value)) };
+        // SAFETY: the value is there, and forgotten if it has been moved out.
+        match unsafe { chan.send(&raw const value, Moment::NEVER) } {
+            Outcome::Done => gone(value),
+            Outcome::Ended | Outcome::TimedOut => Err(SendError(value)),
+        }
+    }
+
+    /// [`try_send`](Sender::try_send) without a checkpoint, for one that holds a lock: whoever is to be woken is added to
+    /// what is owed. True if the value was taken.
+    pub(crate) fn try_send_owing(&self, value: T, owed: &mut Owed) -> bool
+    where
+        T: Copy,
+    {
+        match &self.flavor {
+            Flavor::Chan(chan) => chan.try_send_owing(value, owed),
+            Flavor::Nil => false,
         }
     }
 

@@ -8,7 +8,8 @@
 //! 2. A signal is delivered under the lock. So nothing arrives at a listener that has been taken off the list.
 //! 3. A signal that the handler took when nobody listens any more is raised again once the default is back in charge:
 //!    it is delivered, or does what it does by default.
-//! 4. No code of the program's runs under the lock, and nobody parks: contexts are cancelled after it is given back.
+//! 4. No code of the program's runs under the lock, and nobody parks: who waits for a signal is woken (a future's waker is
+//!    the program's), and contexts are cancelled, after it is given back.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ use gort_core::outside::{self, Hope};
 
 use super::handler::{self, Dispositions, Purpose};
 use super::{SignalError, quit};
-use crate::channel::Sender;
+use crate::channel::{Owed, Sender};
 use crate::context::Canceller;
 use crate::signame::Set;
 
@@ -192,6 +193,7 @@ fn relay() {
 
 fn deliver(signal: i32) {
     let mut to_cancel = Vec::new();
+    let mut owed = Owed::new();
     let (gone, taken, raise) = {
         let mut registry = registry();
         // Whoever drops a receiver calls `sweep` a little later; the signal is not for that listener any more.
@@ -201,7 +203,7 @@ fn deliver(signal: i32) {
             taken = true;
             match &listener.tell {
                 // A full buffer drops the signal.
-                Tell::Channel(sender) => drop(sender.try_send(signal)),
+                Tell::Channel(sender) => drop(sender.try_send_owing(signal, &mut owed)),
                 Tell::Context(context) => {
                     let first = listener.hope.take();
                     to_cancel.extend(first.map(|hope| (context.clone(), hope)));
@@ -212,6 +214,7 @@ fn deliver(signal: i32) {
         let raise = handler::is_left_alone(signal) || registry.makes_dump(signal);
         (gone, taken, raise)
     };
+    owed.pay();
     drop(gone);
     for (context, hope) in to_cancel {
         context.cancel(SignalError::new(signal));

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use gort_core::atomic::{AtomicUsize, Ordering};
 use gort_core::env::Moment;
 use gort_core::ids::WaitReason;
-use lock_api::GuardSend;
+use lock_api::{GuardSend, RawMutex as _};
 
 use super::mutex::RawMutex;
 use super::spin::Spinner;
@@ -50,7 +50,7 @@ const TOO_MANY: usize = 1 << (usize::BITS - 1);
 ///
 /// Besides `read`, `write`, `try_read` and `try_write` (which give an `Option`) there are forms with a timeout
 /// (`try_read_for`, `try_write_until`, ..), with guards that own an `Arc` (`read_arc`, ..), upgradable reads, and
-/// mapped guards. Guards are `Send` for the reason given at [`Mutex`](super::Mutex).
+/// mapped guards. `is_locked_exclusive` counts a writer that waits for the last readers. Guards are `Send` for the reason given at [`Mutex`](super::Mutex).
 ///
 /// ```
 /// use gort::sync::RwLock;
@@ -144,7 +144,8 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
     }
 
     fn is_locked(&self) -> bool {
-        self.state.load(Ordering::Relaxed) != 0
+        // An upgradable reader is inside without a count.
+        self.state.load(Ordering::Relaxed) != 0 || self.writers.is_locked()
     }
 
     fn is_locked_exclusive(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! The first caller of a key enters a call into the table and runs its function; those who come while it runs find
 //! the call and wait for its outcome. The call leaves the table before its outcome is published, so whoever comes
-//! later starts a new one. Nothing of the user's runs under the table's lock but the keys' `Hash` and `Eq`.
+//! later starts a new one; also if a key's `Hash` or `Eq` panics then. Nothing of the user's runs under the table's lock but the keys' `Hash` and `Eq`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -77,13 +77,7 @@ impl<K: Hash + Eq, V: Clone> SingleFlight<K, V> {
 
     fn fly<F: FnOnce() -> V>(&self, key: &K, call: &Arc<Call<V>>, f: F) -> (V, bool) {
         let result = panic::catch_unwind(AssertUnwindSafe(f));
-        let mut calls = self.calls.lock();
-        // It may have been forgotten, and another one entered.
-        let ours = calls.get(key).is_some_and(|other| Arc::ptr_eq(other, call));
-        let entry = if ours { calls.remove_entry(key) } else { None };
-        let shared = call.shared.load(Ordering::Relaxed);
-        drop(calls);
-        drop(entry);
+        let shared = self.land(key, call);
         match result {
             Ok(value) => {
                 let outcome = call.outcome.get_or_init(|| Ok(value));
@@ -95,6 +89,26 @@ impl<K: Hash + Eq, V: Clone> SingleFlight<K, V> {
                 panic::resume_unwind(payload)
             }
         }
+    }
+}
+
+impl<K: Hash + Eq, V> SingleFlight<K, V> {
+    /// Takes the call out of the table. True if others have come to it meanwhile.
+    fn land(&self, key: &K, call: &Arc<Call<V>>) -> bool {
+        let mut calls = self.calls.lock();
+        let entry = panic::catch_unwind(AssertUnwindSafe(|| {
+            // It may have been forgotten, and another one entered.
+            let ours = calls.get(key).is_some_and(|other| Arc::ptr_eq(other, call));
+            if ours { calls.remove_entry(key) } else { None }
+        }));
+        if entry.is_err() {
+            // The key can not be looked up; the hook has told of it. The waiters are to get their outcome all the same.
+            calls.retain(|_, other| !Arc::ptr_eq(other, call));
+        }
+        let shared = call.shared.load(Ordering::Relaxed);
+        drop(calls);
+        drop(entry);
+        shared
     }
 }
 

@@ -18,9 +18,10 @@
 //! 2. Leaving the order decides: whoever takes an alarm out (the keeper, `stop` or `restart`) owns that firing.
 //! 3. The order holds an alarm as long as it is armed, and no longer: then its handle does. Calls are dropped, and run,
 //!    with no lock held.
-//! 4. If the order is not empty, there is a keeper.
+//! 4. If the order is not empty, there is a keeper; unless the system refused a thread: then the next start makes one.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::panic::Location;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,7 +31,7 @@ use gort_core::lock::Spin;
 use gort_core::spawn::Origin;
 use gort_core::{alarm, here, rt};
 
-use super::detach::{contain, detach};
+use super::detach::{Contained, detach};
 
 /// A callback timer. Dropping the handle does not stop it.
 pub(crate) enum Alarm {
@@ -46,9 +47,10 @@ impl Alarm {
     pub(crate) fn new(call: impl Fn() + Send + Sync + 'static) -> Alarm {
         if rt::is_started() {
             let origin = Origin { pc: here!(), at: Location::caller() };
-            Alarm::Core(alarm::Alarm::new(origin, move || contain(&call)))
+            let call = Contained::new(call);
+            Alarm::Core(alarm::Alarm::new(origin, move || call.run()))
         } else {
-            Alarm::Kept(Arc::new(Kept { call: Box::new(call), armed: Spin::new(None) }))
+            Alarm::Kept(Kept::new(call))
         }
     }
 
@@ -86,6 +88,13 @@ pub(crate) struct Kept {
     armed: Spin<Option<Key>>,
 }
 
+impl Kept {
+    fn new(call: impl Fn() + Send + Sync + 'static) -> Arc<Kept> {
+        let call = Contained::new(call);
+        Arc::new(Kept { call: Box::new(move || call.run()), armed: Spin::new(None) })
+    }
+}
+
 /// Deadline first; the number makes keys unique and lets equal deadlines fire in the order of their starts.
 type Key = (Moment, u64);
 
@@ -109,12 +118,13 @@ fn restart_kept(alarm: &Arc<Kept>, deadline: Moment) -> bool {
     let mut order = order();
     let taken = order.take_out(alarm);
     let first = order.put_in(deadline, Arc::clone(alarm));
-    let keeper_wanted = !std::mem::replace(&mut order.has_keeper, true);
+    let keeper_wanted = !mem::replace(&mut order.has_keeper, true);
     drop(order);
     if keeper_wanted {
+        let keeper = Keeper;
         std::thread::Builder::new()
             .name("gort-alarms".to_string())
-            .spawn(keep)
+            .spawn(move || keeper.keep())
             .expect("gort: no thread for the timers: the system refuses to start one");
     } else if first {
         CHANGED.notify_one();
@@ -150,24 +160,37 @@ impl Order {
     }
 }
 
-/// The keeper's life: fire what is due, sleep until the next deadline or until there is an earlier one.
-fn keep() {
-    const PATIENCE: Duration = Duration::from_secs(2);
-    let mut order = order();
-    loop {
-        let now = Moment::now();
-        while let Some(alarm) = order.pop_due(now) {
-            drop(order);
-            detach(move || (alarm.call)());
-            order = self::order();
+/// Whoever has it is the keeper, or is about to start one. Dropped without having retired (there was no thread for it, or
+/// none for a call), it lets the next start of an alarm make another.
+struct Keeper;
+
+impl Keeper {
+    /// Fires what is due, sleeps until the next deadline or until there is an earlier one.
+    fn keep(self) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let mut order = order();
+        loop {
+            let now = Moment::now();
+            while let Some(alarm) = order.pop_due(now) {
+                drop(order);
+                detach(move || (alarm.call)());
+                order = self::order();
+            }
+            let idle = order.due.is_empty();
+            let pause = order.due.first_key_value().map_or(PATIENCE, |(key, _)| key.0.since(Moment::now()));
+            order = CHANGED.wait_timeout(order, pause).unwrap_or_else(PoisonError::into_inner).0;
+            if idle && order.due.is_empty() {
+                order.has_keeper = false;
+                mem::forget(self);
+                return;
+            }
         }
-        let idle = order.due.is_empty();
-        let pause = order.due.first_key_value().map_or(PATIENCE, |(key, _)| key.0.since(Moment::now()));
-        order = CHANGED.wait_timeout(order, pause).unwrap_or_else(PoisonError::into_inner).0;
-        if idle && order.due.is_empty() {
-            order.has_keeper = false;
-            return;
-        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        order().has_keeper = false;
     }
 }
 
@@ -184,7 +207,7 @@ mod tests {
 
     /// Each check, without a runtime and with one.
     fn both_kinds(check: impl Fn(&dyn Fn(Box<dyn Fn() + Send + Sync>) -> Alarm)) {
-        check(&|call| Alarm::Kept(Arc::new(Kept { call, armed: Spin::new(None) })));
+        check(&|call| Alarm::Kept(Kept::new(call)));
         // SAFETY: nothing here keeps a thread-local across a park.
         unsafe { crate::run(|| ()) };
         check(&|call| {

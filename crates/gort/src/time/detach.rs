@@ -8,6 +8,7 @@
 //! none waits behind one that blocks.
 
 use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -29,6 +30,27 @@ pub(crate) fn detach(call: impl FnOnce() + Send + 'static) {
 pub(super) fn contain(call: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
         panic_policy::unjoined(panic);
+    }
+}
+
+/// A call that is made many times, or not at all. A panic of its drop is treated like one of a run: who drops it, a timer
+/// that has gone off perhaps, is not to suffer from it.
+pub(super) struct Contained<F>(ManuallyDrop<F>);
+
+impl<F: Fn()> Contained<F> {
+    pub(super) fn new(call: F) -> Contained<F> {
+        Contained(ManuallyDrop::new(call))
+    }
+
+    pub(super) fn run(&self) {
+        contain(&*self.0);
+    }
+}
+
+impl<F> Drop for Contained<F> {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses it after this.
+        contain(|| unsafe { ManuallyDrop::drop(&mut self.0) });
     }
 }
 

@@ -22,7 +22,7 @@ macro_rules! all {
     ($run:ident) => {
         $run! {
             mutex: hammer try_lock_never_waits a_sleeper_is_not_starved timeouts guards_travel many_locks_at_a_time;
-            rwlock: hammer readers_share a_waiting_writer_stops_readers readers_go_between_writers
+            rwlock: hammer readers_share is_locked_counts_every_guard a_waiting_writer_stops_readers readers_go_between_writers
                 timeouts upgrade_and_downgrade phases_alternate;
             condvar: signal_wakes_one signal_order a_late_waiter_steals_nothing broadcast timeouts
                 generations stress;
@@ -34,7 +34,7 @@ macro_rules! all {
                 get_or_insert_agrees;
             semaphore: weighted_stress first_come_first_served big_is_not_starved timeout_lets_others_through misuse;
             others: barrier_generations single_flight_runs_once single_flight_panics_for_all
-                single_flight_forget;
+                single_flight_forget single_flight_keys_that_panic;
         }
     };
 }

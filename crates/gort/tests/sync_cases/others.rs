@@ -1,7 +1,8 @@
 //! The barrier and the single flight.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use gort::sync::{Barrier, SingleFlight};
 
@@ -93,6 +94,42 @@ pub(crate) fn single_flight_panics_for_all() {
         assert_eq!(other.join().unwrap(), "on purpose");
     }
     assert_eq!(flights.run(1, || 9), 9, "the key is free again");
+}
+
+/// A key that can not be hashed while `broken`.
+struct Key<'a> {
+    broken: &'a AtomicBool,
+}
+
+impl Hash for Key<'_> {
+    fn hash<H: Hasher>(&self, _: &mut H) {
+        if self.broken.load(Ordering::Relaxed) {
+            std::panic::resume_unwind(Box::new("no hash"));
+        }
+    }
+}
+
+impl PartialEq for Key<'_> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Key<'_> {}
+
+/// Nobody waits for ever for a call whose key could not be looked up at its end.
+pub(crate) fn single_flight_keys_that_panic() {
+    static BROKEN: AtomicBool = AtomicBool::new(false);
+    let flights = Arc::new(SingleFlight::new());
+    let flight = |value: u8| {
+        flights.run(Key { broken: &BROKEN }, || {
+            BROKEN.store(true, Ordering::Relaxed);
+            value
+        })
+    };
+    assert_eq!(flight(1), 1);
+    BROKEN.store(false, Ordering::Relaxed);
+    assert_eq!(flight(2), 2, "the first call has left the table");
 }
 
 pub(crate) fn single_flight_forget() {

@@ -103,6 +103,21 @@ pub(crate) fn readers_share() {
     assert!(lock.try_write().is_some());
 }
 
+pub(crate) fn is_locked_counts_every_guard() {
+    let lock = RwLock::new(());
+    let is_locked = || (lock.is_locked(), lock.is_locked_exclusive());
+    assert_eq!(is_locked(), (false, false));
+    let guard = lock.read();
+    assert_eq!(is_locked(), (true, false));
+    drop(guard);
+    let guard = lock.upgradable_read();
+    assert_eq!(is_locked(), (true, false));
+    let guard = RwLockUpgradableReadGuard::upgrade(guard);
+    assert_eq!(is_locked(), (true, true));
+    drop(guard);
+    assert_eq!(is_locked(), (false, false));
+}
+
 pub(crate) fn a_waiting_writer_stops_readers() {
     let lock = Arc::new(RwLock::new(()));
     let reader = lock.read();

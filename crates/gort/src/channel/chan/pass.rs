@@ -550,6 +550,25 @@ impl<T> Chan<T> {
     }
 }
 
+impl<T: Copy> Chan<T> {
+    /// Sends the value if that is possible now, and leaves the wake-up to the caller: for one that holds a lock.
+    pub(in crate::channel) fn try_send_owing(&self, value: T, owed: &mut Owed) -> bool {
+        self.lock.lock();
+        loop {
+            // SAFETY: the lock is held, until it is given back once; the value can be read as often as one likes.
+            unsafe {
+                let offer = self.offer(&raw const value, owed);
+                if matches!(offer, Offer::NeedsBlock) {
+                    self.relock_with_block();
+                    continue;
+                }
+                self.lock.unlock();
+                return matches!(offer, Offer::Taken);
+            }
+        }
+    }
+}
+
 /// Whether one must not wait for this deadline.
 #[inline]
 fn has_passed(deadline: Moment) -> bool {
