@@ -1,6 +1,6 @@
 //! Deadlocks and the network: whoever waits for a descriptor can be woken, and a machine that looks at nobody's can not.
 
-use crate::child::{ending, run};
+use crate::child::{end, ending, run};
 
 #[test]
 fn who_waits_for_a_descriptor_is_no_deadlock() {
@@ -9,6 +9,11 @@ fn who_waits_for_a_descriptor_is_no_deadlock() {
             run(ending(&[name]).env("GOMAXPROCS", procs)).status(0).said(&["it came"]);
         }
     }
+}
+
+#[test]
+fn waits_with_deadlines_in_calls_while_gomaxprocs_changes() {
+    end(&["network-deadlines-in-calls"]).status(0).said(&["ok"]);
 }
 
 #[test]

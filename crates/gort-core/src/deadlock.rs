@@ -78,7 +78,7 @@ fn something_runs(rt: &Runtime) -> bool {
     // back only by a machine that has a processor again. So all idle and none in a call means that none comes back.
     !rt.all_idle()
         || rt.earliest_timer() != Moment::NEVER
-        || rt.poller.waiters() != 0
+        || !rt.poller.nobody_waits()
         || rt.in_blocking.load(Ordering::SeqCst) != 0
         || rt.work_in_sight()
         || rt.all_ps().any(|p| !p.queue.is_empty())

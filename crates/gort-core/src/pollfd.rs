@@ -178,6 +178,7 @@ impl PollFd {
     /// Waits once. What it was woken by.
     fn park(&self, direction: Direction, limit: Moment) -> Result<usize, PollError> {
         let sleeper = park::current();
+        let on_goroutine = park::on_goroutine();
         let waiter = match park::this() {
             Some((_, g)) => Waiter::new(Who::Goroutine(NonNull::from(g)), Name::at(g)),
             None => Waiter::new(Who::Call(wake), thread_name()),
@@ -192,7 +193,9 @@ impl PollFd {
         poller.one_more_waits();
         park::park_until(WaitReason::IoWait, deadline, &waiting.waiter.claim, move || {
             drop(locked);
-            network::announce_waiter();
+            if !on_goroutine {
+                network::announce_waiting_thread();
+            }
         });
         let woken_by = waiting.waiter.claim.winner();
         if woken_by == Claim::TIMED_OUT {

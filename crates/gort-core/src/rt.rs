@@ -53,9 +53,11 @@ fn build(options: Options) -> io::Result<()> {
         Some(n) => (n, true),
         None => cpus::initial_procs(),
     };
-    sched::publish(rt);
     rt.set_procs(u32::try_from(procs).unwrap_or(u32::MAX));
-    sysmon::start(rt, !fixed)
+    sysmon::start(rt, !fixed)?;
+    // Only a whole runtime is seen by the rest of the program.
+    sched::publish(rt);
+    Ok(())
 }
 
 /// `GORT_STACK` in bytes, or the usual size.

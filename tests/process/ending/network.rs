@@ -5,17 +5,61 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use gort_core::env::Moment;
 use gort_core::pollfd::{Direction, PollError, PollFd};
 
+use super::tools::bounded;
 use super::{enter, ignore, say};
 
 pub(crate) const ALL: &[super::Ending] = &[
     ("network-nothing-else-to-wait-for", nothing_else_to_wait_for),
     ("network-deadlock-after", deadlock_after),
     ("network-thread-waits", thread_waits),
+    ("network-deadlines-in-calls", deadlines_in_calls),
 ];
+
+/// Waits with deadlines by goroutines that have no processor, while processors with timers come and go.
+fn deadlines_in_calls() -> ExitCode {
+    bounded(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let sleeper = |stop: Arc<AtomicBool>| {
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    gort::sleep(Duration::from_micros(300));
+                }
+            }
+        };
+        let sleepers: Vec<_> = (0..100).map(|_| gort::go(sleeper(stop.clone()))).collect();
+        let waiters: Vec<_> = (0..32)
+            .map(|_| {
+                let stop = stop.clone();
+                gort::go(move || {
+                    let (ours, _theirs) = UnixStream::pair().unwrap();
+                    ours.set_nonblocking(true).unwrap();
+                    let polled = PollFd::new(ours.as_fd()).unwrap();
+                    while !stop.load(Ordering::Relaxed) {
+                        let deadline = Moment::after(Duration::from_micros(500));
+                        let woken = gort::blocking(|| polled.wait_until(Direction::Read, deadline));
+                        assert_eq!(woken, Err(PollError::TimedOut));
+                    }
+                })
+            })
+            .collect();
+        let changes = std::thread::spawn(|| {
+            for procs in [8, 1].repeat(300) {
+                gort::runtime::gomaxprocs(procs);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        gort::blocking(|| changes.join().unwrap());
+        stop.store(true, Ordering::Relaxed);
+        sleepers.into_iter().chain(waiters).for_each(|goroutine| goroutine.join().unwrap());
+        say("ok");
+    })
+}
 
 /// A descriptor of the kernel's that becomes readable after this long, whatever the program does.
 fn kernel_timer(after: Duration) -> OwnedFd {

@@ -17,6 +17,7 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("urgent-after-chained", after_chained),
     ("urgent-ignored", ignored),
     ("urgent-blocked", blocked),
+    ("urgent-late", late),
     ("signal-usr1", usr1),
     ("signal-alarm", || alarm(0)),
     ("signal-alarm-onstack", || alarm(libc::SA_ONSTACK)),
@@ -97,7 +98,7 @@ fn served_beside_hogs() {
                 }
             }
         });
-        let tid = rx.recv().unwrap();
+        let tid: i32 = rx.recv().unwrap();
         // SAFETY: as above; the thread is there until `stop`.
         send_until_heard(|| unsafe {
             ignore(libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, libc::SIGURG))
@@ -189,6 +190,47 @@ fn ignored() -> ExitCode {
         unsafe { libc::kill(libc::getpid(), libc::SIGURG) };
         hogs.wait_for_progress();
         hogs.stop();
+        say("ok");
+    })
+}
+
+/// Calls with a time-out, in the middle of which a signal comes that nobody waits for any more: they are not cut short.
+fn late() -> ExitCode {
+    /// A hundredth of a second in the kernel. True if it was that.
+    fn call(kind: u32) -> bool {
+        let time = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+        // SAFETY: no descriptors; reads the time.
+        unsafe {
+            match kind {
+                0 => libc::ppoll(ptr::null_mut(), 0, &time, ptr::null()) == 0,
+                1 => libc::poll(ptr::null_mut(), 0, 10) == 0,
+                _ => libc::nanosleep(&time, ptr::null_mut()) == 0,
+            }
+        }
+    }
+    bounded(|| {
+        for round in 0..10 {
+            let (tx, begun) = std::sync::mpsc::channel::<i32>();
+            let sender = std::thread::spawn(move || {
+                for tid in begun {
+                    std::thread::sleep(3 * MS);
+                    // SAFETY: sends a signal that has a handler to a thread of this process.
+                    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, libc::SIGURG) };
+                }
+            });
+            let calls = move || {
+                for kind in 0..3 {
+                    // SAFETY: takes nothing.
+                    tx.send(unsafe { libc::gettid() }).unwrap();
+                    assert!(call(kind), "interrupted: {kind}");
+                }
+            };
+            match round % 2 {
+                0 => gort::go(move || gort::pin_thread(calls)).join().unwrap(),
+                _ => gort::blocking(|| std::thread::spawn(calls).join().unwrap()),
+            }
+            sender.join().unwrap();
+        }
         say("ok");
     })
 }

@@ -19,7 +19,8 @@
 //! 2. An event names a record by its index and its sequence number. A record that serves another descriptor by now has
 //!    another number, and the event is dropped.
 //! 3. `waiters` is never lower than the number of waiters in all lists of all records: it goes up before a waiter can be
-//!    seen in a list, and down after it is in none. So whoever finds 0 need not poll.
+//!    seen in a list, and down after it is in none, and has been queued. So whoever finds 0 need not poll, and the deadlock
+//!    detector misses nobody who is on the way from a list to a queue.
 //! 4. The epoll instance is made by the first registration, once, and stays until the process ends.
 
 #[cfg(not(loom))]
@@ -156,6 +157,12 @@ impl Poller {
         self.waiters.load(Ordering::Relaxed)
     }
 
+    /// For the deadlock detector.
+    pub(crate) fn nobody_waits(&self) -> bool {
+        // Acquire: see `fewer_wait`.
+        self.waiters.load(Ordering::Acquire) == 0
+    }
+
     /// One more waits: before the lock of its record is given back.
     #[inline]
     pub(crate) fn one_more_waits(&self) {
@@ -164,16 +171,18 @@ impl Poller {
         self.waiters.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// As many do not wait any more: after they were taken out of their lists, before they can go on.
+    /// As many do not wait any more: after they were taken out of their lists, and are queued, or about to be by a caller
+    /// that the deadlock detector sees run.
     #[inline]
     pub(crate) fn fewer_wait(&self, count: usize) {
         if count != 0 {
-            let before = self.waiters.fetch_sub(count, Ordering::Relaxed);
+            // Release: pairs with the Acquire in `nobody_waits`: where they are by now is seen.
+            let before = self.waiters.fetch_sub(count, Ordering::Release);
             debug_assert!(before >= count, "{count} of {before} waiters go");
         }
     }
 
-    /// Looks for events, and says who can go on.
+    /// Looks for events, and says who can go on. They are counted until [`fewer_wait`](Poller::fewer_wait).
     pub(crate) fn poll(&self, wait: Wait) -> Ready {
         let mut ready = Ready::nobody();
         let Some(epoll) = self.epoll() else { return ready };
@@ -195,7 +204,6 @@ impl Poller {
             // found the message on its way, is seen by us.
             self.told.swap(false, Ordering::AcqRel);
         }
-        self.fewer_wait(ready.len());
         ready
     }
 

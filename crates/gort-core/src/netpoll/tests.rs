@@ -85,6 +85,7 @@ fn pair() -> (UnixStream, UnixStream) {
 fn poll(poller: &Poller, wait: Wait) -> usize {
     let ready = poller.poll(wait);
     let count = ready.len();
+    assert!(poller.waiters() >= count, "who is on the way from a list to a queue counts");
     for (waiter, who) in ready {
         match who {
             // SAFETY: the waiters of these tests are counters, which stay.
@@ -92,6 +93,7 @@ fn poll(poller: &Poller, wait: Wait) -> usize {
             Who::Goroutine(_) => unreachable!("there are none"),
         }
     }
+    poller.fewer_wait(count);
     count
 }
 

@@ -67,9 +67,13 @@ unsafe extern "C" fn on_urgent(signal: libc::c_int, info: *mut libc::siginfo_t, 
     let ours = unsafe { is_ours(info) };
     let Some(m) = M::current().filter(|m| ours && m.asked.swap(false, Ordering::Relaxed)) else {
         // SAFETY: the kernel's record, which comes with SA_SIGINFO, also by way of a handler that passes it on.
-        if unsafe { mark(info) } {
-            // SAFETY: passed on as it came.
-            unsafe { pass_on(signal, info, context) };
+        let first = unsafe { mark(info) };
+        // SAFETY: passed on as it came.
+        let nobodys = first && !unsafe { pass_on(signal, info, context) };
+        // The monitor's, which comes late: an earlier one has been taken for both. Or one that nobody asked for, which without
+        // our handler would have interrupted nothing.
+        if (ours || nobodys) && M::current().is_none_or(|m| m.door.is_outside()) {
+            resume::restart_interrupted_call(context);
         }
         return;
     };
@@ -112,13 +116,15 @@ unsafe fn mark(info: *mut libc::siginfo_t) -> bool {
     std::mem::replace(&mut words[WORDS - 2], MARK) != MARK
 }
 
+/// Calls the program's own handler: false if there is none.
+///
 /// # Safety
 /// Called from a handler, with the arguments that it was called with.
-unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) -> bool {
     let theirs = THEIRS.load(Ordering::Relaxed);
     match theirs & !LONG {
         // The default action is to do nothing. (SIG_IGN is 1, without its lowest bit the same.)
-        libc::SIG_DFL => {}
+        libc::SIG_DFL => return false,
         // SAFETY: the address of a handler of this type, by `remember`.
         address if theirs & LONG != 0 => unsafe {
             std::mem::transmute::<usize, Handler>(address)(signal, info, context);
@@ -126,4 +132,5 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
         // SAFETY: as above.
         address => unsafe { std::mem::transmute::<usize, ShortHandler>(address)(signal) },
     }
+    true
 }

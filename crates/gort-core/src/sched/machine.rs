@@ -72,6 +72,9 @@ impl Runtime {
                     // SAFETY: `park` stored the pair: the function takes the closure it is meant for, once.
                     unsafe { commit(data) }
                 }
+                if m.p().is_none() {
+                    self.announce_waiter();
+                }
             }
             Command::Yield => {
                 g.status.transition_to_yielded();
@@ -221,8 +224,14 @@ impl Runtime {
         if self.work_in_sight() {
             self.wake_p();
         }
+        // It may have been the last that was not idle, and so looked after everything that is to come: the timers of all
+        // processors, and the network.
+        let when = self.earliest_timer();
         if when != Moment::NEVER {
             self.announce_timer(when);
+        }
+        if !self.keeper.is_watched() && self.wants_watch(p.id) {
+            self.wake_p();
         }
     }
 
@@ -245,7 +254,13 @@ impl Runtime {
         let Some(g) = p.queue.take_next() else { return self.handoff_p(p) };
         // SAFETY: goroutines are never freed.
         match locked_to(unsafe { g.as_ref() }) {
-            Some(owner) => owner.wake_with(p),
+            Some(owner) => {
+                // It may compute for long, and the goroutine that has just parked here may have started a timer.
+                if p.timers_unannounced.replace(false) {
+                    self.announce_timer(p.timers.earliest());
+                }
+                owner.wake_with(p);
+            }
             None => {
                 let displaced = p.queue.set_next(g);
                 debug_assert!(displaced.is_none(), "only the owner fills the slot");

@@ -175,7 +175,7 @@ impl World {
     /// A thread that is no machine waits for a descriptor, and is done.
     fn wait_outside(&self, at: usize) {
         if self.begin_to_wait(at) {
-            self.rt.announce_waiter_slow();
+            self.rt.announce_waiter();
             until_the_end(|| {
                 self.waits[at].told.sleep(None);
                 self.one_found();
@@ -524,6 +524,33 @@ fn loom_timer_on_a_processor_that_is_handed_off() {
             newborn(&world, 1),
         ];
         futex::time_passes(SOON);
+        world.settle(threads);
+    });
+}
+
+/// The last processor that is not idle is given away while a timer lies on another one, and nobody keeps time.
+#[test]
+fn loom_timer_on_an_idle_processor_while_the_last_one_is_handed_off() {
+    model::check(|| {
+        let world = World::new(2, 2, 1, 1);
+        world.add_timer(1, 0, SOON);
+        world.make_idle(1);
+        let world = Arc::new(world);
+        let threads = vec![start(&world, |world| world.rt.handoff_p(world.p(0))), newborn(&world, 0)];
+        futex::time_passes(SOON);
+        world.settle(threads);
+    });
+}
+
+/// The only processor is given away while a goroutine waits for a descriptor, and nobody watches.
+#[test]
+fn loom_event_while_the_last_processor_is_handed_off() {
+    model::check(|| {
+        let world = World::new(1, 1, 1, 0).with_descriptors(1, 0);
+        assert!(world.begin_to_wait(0));
+        let world = Arc::new(world);
+        let threads = vec![start(&world, |world| world.rt.handoff_p(world.p(0))), newborn(&world, 0)];
+        world.event(0);
         world.settle(threads);
     });
 }

@@ -10,7 +10,7 @@
 //! idle processors: the last one sees that it is the last ([`search`](super::search) has the same argument for queues). Who
 //! gives the watch up has a full barrier, and then takes an idle processor; if there is none some other machine is still to
 //! go idle. A goroutine that begins to wait is counted by the machine that then looks for work. Only a waiter whose thread
-//! has no processor must see to it that somebody looks ([`announce_waiter`]).
+//! has no processor must see to it that somebody looks (`announce_waiter`).
 //!
 //! What is cheap, and what is not: a look costs some tenths of a microsecond, waking a machine ten or more, and so does an
 //! event for a machine that sleeps in the poller. Therefore:
@@ -26,7 +26,6 @@ use std::time::Duration;
 use super::{MAX_PROCS, Queued, Runtime, runtime};
 use crate::env::{self, Moment};
 use crate::g::G;
-use crate::m::M;
 use crate::netpoll::Wait;
 use crate::netpoll::record::{Ready, Who};
 use crate::p::P;
@@ -84,19 +83,22 @@ pub(crate) fn is_running() -> bool {
     runtime().is_some()
 }
 
-/// The caller has begun to wait for a descriptor, and is counted.
-pub(crate) fn announce_waiter() {
-    // A machine with a processor looks for work right after this, and polls.
-    if M::current().and_then(M::p).is_none()
-        && let Some(rt) = runtime()
-    {
-        rt.announce_waiter_slow();
+/// A thread has begun to wait for a descriptor, and is counted. (For a goroutine its machine does this, if it has no
+/// processor: after the commit, since that may hold a heap of timers, under which the scheduler's lock is not taken.)
+pub(crate) fn announce_waiting_thread() {
+    if let Some(rt) = runtime() {
+        rt.announce_waiter();
     }
 }
 
 impl Runtime {
+    /// Somebody without a processor may have begun to wait for a descriptor. (A machine with one looks for work right
+    /// after that, and polls.)
     #[cold]
-    pub(super) fn announce_waiter_slow(&self) {
+    pub(super) fn announce_waiter(&self) {
+        if self.poller.waiters() == 0 {
+            return;
+        }
         // Full barrier: the waiter is counted before we look for the watch. Pairs with the one after which a machine that
         // goes idle counts the waiters.
         fence(Ordering::SeqCst);
@@ -165,7 +167,7 @@ impl Runtime {
             Some(_) if eager => idle.min(ready.len() - 1),
             Some(_) => 0,
         };
-        let mut sent = 0;
+        let (mut sent, count) = (0, ready.len());
         for (waiter, who) in ready {
             match (who, p) {
                 (Who::Goroutine(g), p) => {
@@ -183,6 +185,8 @@ impl Runtime {
                 (Who::Call(call), _) => unsafe { call(waiter) },
             }
         }
+        // Only now: whoever finds that nobody waits finds them queued, or awake.
+        self.poller.fewer_wait(count);
         if sent != 0 {
             self.wake_for(sent.min(idle));
         } else if eager {

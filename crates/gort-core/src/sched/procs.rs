@@ -15,11 +15,19 @@ use crate::p::P;
 impl Runtime {
     /// Sets the number of processors (at least 1, at most [`MAX_PROCS`]); returns the old one. User context: allocates.
     pub(crate) fn set_procs(&self, wanted: u32) -> u32 {
+        self.set_procs_if(wanted, || true)
+    }
+
+    /// As [`set_procs`](Self::set_procs), if `still` holds when no other change is under way.
+    pub(crate) fn set_procs_if(&self, wanted: u32, still: impl FnOnce() -> bool) -> u32 {
         let wanted = wanted.clamp(1, MAX_PROCS as u32);
         self.make_ps(wanted);
         let old = {
             let _one_at_a_time = self.changing_procs.lock();
             let old = self.procs.load(Ordering::Relaxed);
+            if !still() {
+                return old;
+            }
             let mut shared = self.shared.lock();
             self.procs.store(wanted, Ordering::Relaxed);
             for p in self.all_ps() {

@@ -61,7 +61,7 @@ pub(crate) fn start(rt: &'static Runtime, follow: bool) -> io::Result<()> {
     })
 }
 
-/// From now on GOMAXPROCS is what the program says.
+/// From now on GOMAXPROCS is what the program says, after this.
 pub(crate) fn fix_procs() {
     FOLLOW.store(false, Ordering::Relaxed);
 }
@@ -199,7 +199,8 @@ impl Watch {
 /// Reads files, and may make processors: nothing for the monitor itself.
 fn follow_quota(rt: &'static Runtime) {
     let useful = cpus::useful() as u32;
-    if useful != rt.procs.load(Ordering::Relaxed) && FOLLOW.load(Ordering::Relaxed) {
-        rt.set_procs(useful);
+    if useful != rt.procs.load(Ordering::Relaxed) {
+        // The program may be about to say otherwise.
+        rt.set_procs_if(useful, || FOLLOW.load(Ordering::Relaxed));
     }
 }

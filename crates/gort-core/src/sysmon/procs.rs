@@ -190,7 +190,8 @@ fn look_closely(
     }
     if m.call() == Call::Announced {
         if stood >= BRIEF {
-            seen.took |= rt.retake(m, p, || true);
+            // It may have come back from the call just now, and compute.
+            seen.took |= rt.retake(m, p, || m.call() == Call::Announced);
         }
         return;
     }
