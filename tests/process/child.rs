@@ -1,5 +1,6 @@
 //! Runs the program `ending` with a time-out, and says what came of it.
 
+use std::fs;
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -61,10 +62,10 @@ pub(crate) fn run(command: &mut Command) -> Ended {
         .expect("the program starts");
     let stdout = read(child.stdout.take().expect("stdout is piped"));
     let stderr = read(child.stderr.take().expect("stderr is piped"));
-    let status = wait(&mut child, start);
+    let status = wait(&mut child, start).map_err(|threads| format!("{command:?} hangs\n{threads}"));
     let took = start.elapsed();
     let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
-    let status = status.unwrap_or_else(|| panic!("{command:?} hangs\n{stdout}\n{stderr}"));
+    let status = status.unwrap_or_else(|hangs| panic!("{hangs}\n{stdout}\n{stderr}"));
     Ended { status, stdout, stderr, took }
 }
 
@@ -76,16 +77,30 @@ fn read(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     })
 }
 
-/// Waits for the end; kills what hangs.
-fn wait(child: &mut Child, start: Instant) -> Option<ExitStatus> {
+/// Waits for the end; kills what hangs, and tells where its threads are.
+fn wait(child: &mut Child, start: Instant) -> Result<ExitStatus, String> {
     while start.elapsed() < TIME_OUT {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
-            return Some(status);
+            return Ok(status);
         }
         thread::sleep(Duration::from_millis(2));
     }
+    let threads = threads(child.id());
     child.kill().and_then(|()| child.wait()).expect("a child can be killed");
-    None
+    Err(threads)
+}
+
+/// What the kernel tells of each thread: its name and state, where it sleeps and in which call.
+fn threads(pid: u32) -> String {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let describe = |task: fs::DirEntry| {
+        let of = |name| fs::read_to_string(task.path().join(name)).unwrap_or_else(|error| error.to_string());
+        let stat = of("stat");
+        let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
+        let name = of("comm");
+        format!("{} {}: {} {}", name.trim(), state.unwrap_or("?"), of("wchan"), of("syscall"))
+    };
+    entries.map(describe).collect()
 }
 
 impl Ended {

@@ -66,6 +66,15 @@ fn wait(pid: libc::pid_t) -> i32 {
 
 /// Children that compute for a while, hear a SIGURG, and exit.
 fn forks() -> ExitCode {
+    /// Runs after the runtime's, which was registered later.
+    extern "C" fn before() {
+        FORKED.fetch_add(1, Ordering::Relaxed);
+        BLOCKED.fetch_add(u32::from(urgent_is_blocked()), Ordering::Relaxed);
+    }
+    static FORKED: AtomicU32 = AtomicU32::new(0);
+    static BLOCKED: AtomicU32 = AtomicU32::new(0);
+    // SAFETY: the function counts and no more.
+    assert_eq!(unsafe { libc::pthread_atfork(Some(before), None, None) }, 0);
     bounded(|| {
         let hogs = Hogs::start(procs());
         let forkers: Vec<_> = (0..4)
@@ -77,9 +86,10 @@ fn forks() -> ExitCode {
                             // SAFETY: a signal with a handler, or none; then the end.
                             unsafe {
                                 libc::raise(libc::SIGURG);
-                                libc::_exit(7 + n + round);
+                                libc::_exit(if urgent_is_blocked() { 98 } else { 7 + n + round });
                             }
                         });
+                        assert!(!urgent_is_blocked());
                         assert_eq!(wait(pid), 7 + n + round);
                         gort::gosched();
                     }
@@ -87,11 +97,22 @@ fn forks() -> ExitCode {
             })
             .collect();
         forkers.into_iter().for_each(|forker| forker.join().unwrap());
+        // No goroutine was frozen in the middle of a fork, where it has all of malloc's locks.
+        assert_eq!((FORKED.load(Ordering::Relaxed), BLOCKED.load(Ordering::Relaxed)), (40, 40));
         wait_for_preemptions(5);
         hogs.wait_for_progress();
         hogs.stop();
         say("ok");
     })
+}
+
+fn urgent_is_blocked() -> bool {
+    let mut set = std::mem::MaybeUninit::uninit();
+    // SAFETY: fills the set, which is then read.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), set.as_mut_ptr());
+        libc::sigismember(set.as_ptr(), libc::SIGURG) == 1
+    }
 }
 
 fn execs() -> ExitCode {

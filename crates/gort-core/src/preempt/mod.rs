@@ -17,6 +17,7 @@
 //! - [`ask`]: the monitor's side: sending the signal, only to a thread that was just seen to compute.
 //! - [`answer`]: the handler's side.
 //! - [`resume`]: a system call that the signal may have interrupted is started again.
+//! - [`fork`]: the signal waits while the process is forked.
 //!
 //! Rules:
 //! 1. The handler does nothing if the thread is inside the runtime ([`door`](crate::sys::door)), holding its locks or using
@@ -29,6 +30,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod ask;
+mod fork;
 mod resume;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,4 +47,7 @@ pub(crate) fn enabled() -> bool {
 pub(crate) fn init() {
     let off = crate::env::debug_setting("asyncpreemptoff").is_some_and(|value| value == "1");
     OFF.store(off || answer::install().is_err(), Ordering::Relaxed);
+    if enabled() {
+        fork::protect();
+    }
 }
