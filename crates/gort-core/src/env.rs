@@ -35,6 +35,14 @@ impl Moment {
         Moment::now().plus(d)
     }
 
+    /// The moment `d` from now, for what is told as an `Instant`: that is at least `d` later than any `Instant` of before. (By
+    /// [`after`](Moment::after) it might look some nanoseconds earlier, since the two clocks are compared with that accuracy.)
+    #[inline]
+    pub fn after_instant(d: Duration) -> Moment {
+        // Nothing is to be waited for.
+        if d.is_zero() { Moment::now() } else { Moment::from(Instant::now()).plus(d) }
+    }
+
     /// The moment `d` after this one.
     #[inline]
     pub fn plus(self, d: Duration) -> Moment {

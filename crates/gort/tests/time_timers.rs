@@ -60,6 +60,16 @@ fn after_gives_the_moment_it_was_due_once() {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
 }
 
+/// Not even by the nanoseconds with which the two clocks of the process are compared.
+#[test]
+fn no_tick_looks_earlier_than_it_was_set_to() {
+    const SHORT: Duration = Duration::from_nanos(50);
+    for _ in 0..20_000 {
+        let earliest = Instant::now() + SHORT;
+        assert!(time::after(SHORT).recv().unwrap() >= earliest);
+    }
+}
+
 #[test]
 fn after_zero_is_due_at_once_and_huge_durations_never() {
     assert!(time::after(Duration::ZERO).try_recv().is_ok());
