@@ -277,28 +277,31 @@ fn outside() -> ExitCode {
 fn switched_off() -> ExitCode {
     let what = argument();
     enter(move || {
-        let (stop, go_on) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (stop, computes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let others_ran = Arc::new(AtomicBool::new(false));
         // Without checkpoints the loop would go on for ever.
         let patience = if what == "checkpoints" { 30_000 * MS } else { 500 * MS };
         let began = Instant::now();
         gort::go({
-            let (stop, others_ran) = (stop.clone(), others_ran.clone());
+            let (stop, computes, others_ran) = (stop.clone(), computes.clone(), others_ran.clone());
             move || {
-                gort::sleep(MS);
+                while !computes.load(Ordering::Relaxed) {
+                    gort::sleep(MS);
+                }
                 others_ran.store(true, Ordering::Relaxed);
                 stop.store(true, Ordering::Relaxed);
             }
         });
         gort::gosched();
         let (tx, rx) = gort::chan(1);
+        // From here on: before, the other one may have had its turn at any time.
+        computes.store(true, Ordering::Relaxed);
         while !stop.load(Ordering::Relaxed) && began.elapsed() < patience {
             if what == "checkpoints" {
                 tx.send(()).unwrap();
                 rx.recv().unwrap();
             }
         }
-        go_on.store(true, Ordering::Relaxed);
         say(if others_ran.load(Ordering::Relaxed) { "others ran" } else { "nobody else ran" });
         assert!(std::env::var_os("GORT_DEBUG").is_none() || preemptions() == 0);
     })
