@@ -38,7 +38,7 @@ impl std::fmt::Debug for Alarm {
 }
 
 impl Alarm {
-    /// An alarm that is not set. `function` must not unwind (the process ends then).
+    /// An alarm that is not set. Neither `function` nor its drop may unwind (the process ends then).
     pub fn new(origin: Origin, function: impl Fn() + Send + Sync + 'static) -> Alarm {
         let inner = Arc::new_cyclic(|this: &std::sync::Weak<Inner>| Inner {
             node: Node::revocable(Action::Start { call: go_off, data: this.as_ptr().cast() }),

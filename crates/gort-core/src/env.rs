@@ -35,10 +35,11 @@ impl Moment {
         Moment::now().plus(d)
     }
 
-    /// The moment `d` from now, for what is told as an `Instant`: that is at least `d` later than any `Instant` of before. (By
-    /// [`after`](Moment::after) it might look some nanoseconds earlier, since the two clocks are compared with that accuracy.)
+    /// The moment `d` from now by std's clock, for what is told as an `Instant`: that is at least `d` later than any
+    /// `Instant` of before. (By [`after`](Moment::after) it might look some nanoseconds earlier, since the two clocks are
+    /// compared with that accuracy.)
     #[inline]
-    pub fn after_instant(d: Duration) -> Moment {
+    pub fn after_by_std(d: Duration) -> Moment {
         // Nothing is to be waited for.
         if d.is_zero() { Moment::now() } else { Moment::from(Instant::now()).plus(d) }
     }

@@ -112,6 +112,8 @@ thread_local! {
     static SEGMENT: Cell<usize> = const { Cell::new(0) };
 }
 
+// Not inlined, like everything that reaches a thread-local: a goroutine's code may be around it.
+
 #[inline(never)]
 fn thread_segment() -> usize {
     SEGMENT.get()

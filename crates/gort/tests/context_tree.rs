@@ -124,6 +124,16 @@ fn a_child_of_a_cancelled_parent_is_born_done() {
     }
 }
 
+/// Not even by the nanoseconds with which the two clocks of the process are compared.
+#[test]
+fn no_deadline_looks_earlier_than_it_was_set_to() {
+    for _ in 0..20_000 {
+        let earliest = Instant::now() + LONG;
+        let (ctx, _cancel) = background().with_timeout(LONG);
+        assert!(ctx.deadline().unwrap() >= earliest);
+    }
+}
+
 #[test]
 fn deadlines_expire() {
     let start = Instant::now();

@@ -1,8 +1,8 @@
 //! While a goroutine forks the process it is not preempted.
 //!
 //! The C library takes all of malloc's locks for that time: frozen in the middle, it would keep everybody from allocating. And
-//! the kernel gives a fork up when a signal comes, and starts it again: one that takes longer than the time between two signals
-//! would never be done. So the signal waits until the fork is over; in the child there is none.
+//! when a signal comes the kernel gives up what it has copied, and begins again. So the signal waits until the fork is over; in
+//! the child there is none.
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;

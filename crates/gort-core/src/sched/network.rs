@@ -9,8 +9,9 @@
 //! monitor does. A machine that goes idle makes its processor idle, has a full barrier, and then counts the waiters and the
 //! idle processors: the last one sees that it is the last ([`search`](super::search) has the same argument for queues). Who
 //! gives the watch up has a full barrier, and then takes an idle processor; if there is none some other machine is still to
-//! go idle. A goroutine that begins to wait is counted by the machine that then looks for work. Only a waiter whose thread
-//! has no processor must see to it that somebody looks (`announce_waiter`).
+//! go idle. A processor that is given away to nobody asks the same as a machine that goes idle, and wakes one. A goroutine that
+//! begins to wait is counted by the machine that then looks for work. Only a waiter whose thread has no processor must see to
+//! it that somebody looks (`announce_waiter`).
 //!
 //! What is cheap, and what is not: a look costs some tenths of a microsecond, waking a machine ten or more, and so does an
 //! event for a machine that sleeps in the poller. Therefore:

@@ -61,7 +61,7 @@ pub(crate) fn start(rt: &'static Runtime, follow: bool) -> io::Result<()> {
     })
 }
 
-/// From now on GOMAXPROCS is what the program says, after this.
+/// From now on GOMAXPROCS is what the program says. It calls this before it says so.
 pub(crate) fn fix_procs() {
     FOLLOW.store(false, Ordering::Relaxed);
 }
@@ -200,7 +200,7 @@ impl Watch {
 fn follow_quota(rt: &'static Runtime) {
     let useful = cpus::useful() as u32;
     if useful != rt.procs.load(Ordering::Relaxed) {
-        // The program may be about to say otherwise.
+        // The program may be about to say otherwise. If it has, the lock under which processors change shows it.
         rt.set_procs_if(useful, || FOLLOW.load(Ordering::Relaxed));
     }
 }

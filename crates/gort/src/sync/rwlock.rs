@@ -50,7 +50,8 @@ const TOO_MANY: usize = 1 << (usize::BITS - 1);
 ///
 /// Besides `read`, `write`, `try_read` and `try_write` (which give an `Option`) there are forms with a timeout
 /// (`try_read_for`, `try_write_until`, ..), with guards that own an `Arc` (`read_arc`, ..), upgradable reads, and
-/// mapped guards. `is_locked_exclusive` counts a writer that waits for the last readers. Guards are `Send` for the reason given at [`Mutex`](super::Mutex).
+/// mapped guards. `is_locked_exclusive` counts a writer that waits for the last readers. Guards are `Send` for the reason
+/// given at [`Mutex`](super::Mutex).
 ///
 /// ```
 /// use gort::sync::RwLock;

@@ -2,7 +2,8 @@
 //!
 //! The first caller of a key enters a call into the table and runs its function; those who come while it runs find
 //! the call and wait for its outcome. The call leaves the table before its outcome is published, so whoever comes
-//! later starts a new one; also if a key's `Hash` or `Eq` panics then. Nothing of the user's runs under the table's lock but the keys' `Hash` and `Eq`.
+//! later starts a new one. Nothing of the user's runs under the table's lock but the keys' `Hash` and `Eq`; if they panic
+//! when the call is over, it leaves the table and is published all the same.
 
 use std::collections::HashMap;
 use std::fmt;
