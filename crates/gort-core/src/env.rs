@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A point of the monotonic clock, in nanoseconds: what the runtime's timers count in.
+/// A point of the monotonic clock, in nanoseconds: what the runtime's timers count in. Each is an [`Instant`] in another form:
+/// what is told as the one and waited for as the other never looks early.
 ///
 /// [`Moment::NEVER`] is later than every other moment; sums that would overflow saturate to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,8 +20,9 @@ impl Moment {
     #[cfg(not(loom))]
     #[inline]
     pub fn now() -> Moment {
-        let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        Moment(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64)
+        let (instant, moment) = anchor();
+        let ahead = Instant::now().duration_since(instant);
+        Moment(moment.0 + ahead.as_secs() * 1_000_000_000 + u64::from(ahead.subsec_nanos()))
     }
 
     /// Now: what the model's clock shows.
@@ -33,15 +35,6 @@ impl Moment {
     #[inline]
     pub fn after(d: Duration) -> Moment {
         Moment::now().plus(d)
-    }
-
-    /// The moment `d` from now by std's clock, for what is told as an `Instant`: that is at least `d` later than any
-    /// `Instant` of before. (By [`after`](Moment::after) it might look some nanoseconds earlier, since the two clocks are
-    /// compared with that accuracy.)
-    #[inline]
-    pub fn after_by_std(d: Duration) -> Moment {
-        // Nothing is to be waited for.
-        if d.is_zero() { Moment::now() } else { Moment::from(Instant::now()).plus(d) }
     }
 
     /// The moment `d` after this one.
@@ -97,19 +90,30 @@ pub(crate) fn debug_setting(name: &str) -> Option<String> {
     settings.find(|&(key, _)| key == name).map(|(_, value)| value.to_owned())
 }
 
-/// One pair of readings by which `Instant` and `Moment` are converted: both are CLOCK_MONOTONIC, but std's is opaque.
-///
-/// If the thread is descheduled between two readings they lie far apart, and every conversion of the process would be
-/// off by that. So the narrowest of several tries counts, and of its bounds the later one: a timer may fire a fraction
-/// of a microsecond late, never early.
+/// The `Instant` and the `Moment` that are the same: with them every other is converted, to and fro, to the nanosecond.
+#[inline]
 fn anchor() -> (Instant, Moment) {
     static ANCHOR: OnceLock<(Instant, Moment)> = OnceLock::new();
-    *ANCHOR.get_or_init(|| {
-        let tries = (0..32).map(|_| (Moment::now(), Instant::now(), Moment::now()));
-        let narrowest = tries.min_by_key(|(before, _, after)| after.since(*before));
-        let (_, instant, after) = narrowest.expect("there are tries");
-        (instant, after)
-    })
+    *ANCHOR.get_or_init(read_anchor)
+}
+
+/// An `Instant`, and what CLOCK_MONOTONIC showed then: std's clock is that one, but does not tell its readings, and the
+/// kernel, which waits until a `Moment`, counts in them.
+///
+/// If the thread is descheduled between two readings they lie far apart, and each wait in the kernel would be off by that. So
+/// the narrowest of several tries counts, and of its bounds the later one: a wait may end a fraction of a microsecond late,
+/// never early.
+#[cold]
+fn read_anchor() -> (Instant, Moment) {
+    let tries = (0..32).map(|_| (monotonic(), Instant::now(), monotonic()));
+    let narrowest = tries.min_by_key(|(before, _, after)| after.since(*before));
+    let (_, instant, after) = narrowest.expect("there are tries");
+    (instant, after)
+}
+
+fn monotonic() -> Moment {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Moment(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64)
 }
 
 /// A counter that rises a few times a nanosecond, for rough comparisons only: half the cost of reading the clock.

@@ -124,7 +124,7 @@ fn a_child_of_a_cancelled_parent_is_born_done() {
     }
 }
 
-/// Not even by the nanoseconds with which the two clocks of the process are compared.
+/// Not by a nanosecond.
 #[test]
 fn no_deadline_looks_earlier_than_it_was_set_to() {
     for _ in 0..20_000 {

@@ -122,7 +122,7 @@ fn ends_of<T>(chan: Chan<T>) -> (Sender<T>, Receiver<T>) {
 /// assert!(due >= start + Duration::from_millis(10));
 /// ```
 pub fn after(duration: Duration) -> Receiver<Instant> {
-    Clock::buffered(Moment::after_by_std(duration), None).receiver()
+    Clock::buffered(Moment::after(duration), None).receiver()
 }
 
 /// A channel that delivers one value, `when`, at that instant.
@@ -142,7 +142,7 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 /// assert!(start.elapsed() >= Duration::from_millis(10));
 /// ```
 pub fn tick(period: Duration) -> Receiver<Instant> {
-    Clock::buffered(Moment::after_by_std(period), Some(period)).receiver()
+    Clock::buffered(Moment::after(period), Some(period)).receiver()
 }
 
 /// A channel that never delivers anything: [`Receiver::nil`] under crossbeam-channel's name.

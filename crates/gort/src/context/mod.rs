@@ -83,7 +83,7 @@ impl Context {
     /// without a deadline of its own.
     #[track_caller]
     pub fn with_timeout(&self, timeout: Duration) -> (Context, CancelFn) {
-        self.scope(Label::Deadline, Moment::after_by_std(timeout), None)
+        self.scope(Label::Deadline, Moment::after(timeout), None)
     }
 
     /// As [`with_timeout`](Context::with_timeout); when the time has passed, [`cause`](Context::cause) is `cause`.
@@ -92,7 +92,7 @@ impl Context {
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        self.scope(Label::Deadline, Moment::after_by_std(timeout), Some(Arc::from(cause.into())))
+        self.scope(Label::Deadline, Moment::after(timeout), Some(Arc::from(cause.into())))
     }
 
     /// A child that is also done at `deadline`; at once if that has passed. An earlier deadline of this context

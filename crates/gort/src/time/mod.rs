@@ -32,7 +32,7 @@ const LATEST: Moment = Moment::from_nanos(u64::MAX - 1);
 
 /// The moment `d` from now, at the latest [`LATEST`].
 fn due_in(d: Duration) -> Moment {
-    Moment::after_by_std(d).min(LATEST)
+    Moment::after(d).min(LATEST)
 }
 
 /// Parks the caller for at least `d`; not at all if `d` is zero. Go's `time.Sleep`. On a plain OS thread it blocks the
