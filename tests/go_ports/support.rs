@@ -121,12 +121,18 @@ impl<T: Debug> Chan<T> {
     }
 }
 
-/// Lets everybody run who can, for a while: long enough that what should not happen mostly would have.
+/// Lets everybody run who can, until all of them wait. Who never waits is given half a second.
 pub(crate) fn settle() {
     for _ in 0..20 {
         gort::gosched();
     }
-    gort::sleep(Duration::from_millis(1));
+    for _ in 0..500 {
+        gort::sleep(Duration::from_millis(1));
+        let stats = runtime::stats();
+        if stats.running == 1 && stats.runnable == 0 {
+            return;
+        }
+    }
 }
 
 /// Waits until `done` holds. What never happens is a failure, after a time that no slow machine needs.

@@ -124,6 +124,12 @@ fn sigquit_can_be_listened_to_and_dumps_again_afterwards() {
 }
 
 #[test]
+fn sigquit_goes_where_it_should_also_from_below_the_programs_handler() {
+    end(&["quit-heard-below-another"]).status(0).said(&["heard"]);
+    dumped(&end(&["quit-unheard-below-another"]));
+}
+
+#[test]
 fn a_second_sigquit_ends_what_can_not_dump() {
     end(&["quit-twice"]).signal(SIGQUIT).said(&["stuck"]);
 }

@@ -167,7 +167,9 @@ impl PanicKeeper for Shared {
 
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("running", &self.shared.state.lock().running).finish_non_exhaustive()
+        // Not under the lock: the formatter may be the user's.
+        let running = self.shared.state.lock().running;
+        f.debug_struct("Scope").field("running", &running).finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Scopes: what may be borrowed, when they end, and what becomes of panics inside.
 
+use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -114,8 +115,10 @@ fn surplus_panics_whose_payloads_drop_panics_harm_nobody() {
         let words = raised(|| {
             gort::scope(|s| {
                 if !of_the_parent {
-                    s.go(|| quiet_panic("first")).is_finished();
-                    gort::sleep(Duration::from_millis(1));
+                    let first = s.go(|| quiet_panic("first"));
+                    while !first.is_finished() {
+                        gort::sleep(Duration::from_millis(1));
+                    }
                 }
                 for _ in 0..3 {
                     s.go(|| resume_unwind(Box::new(DropPanics)));
@@ -127,6 +130,25 @@ fn surplus_panics_whose_payloads_drop_panics_harm_nobody() {
         });
         assert_eq!(words, "first");
     }
+}
+
+#[gort::test(unsafe(migrate))]
+fn a_scope_may_be_printed_to_somebody_who_parks() {
+    struct Yields;
+    impl Write for Yields {
+        fn write_str(&mut self, _: &str) -> std::fmt::Result {
+            gort::gosched();
+            Ok(())
+        }
+    }
+    let before = gort::runtime::gomaxprocs(1);
+    for turns in 0..10 {
+        gort::scope(|s| {
+            s.go(move || (0..turns).for_each(|_| gort::gosched()));
+            write!(Yields, "{s:?}").unwrap();
+        });
+    }
+    gort::runtime::gomaxprocs(before);
 }
 
 #[gort::test(unsafe(migrate))]

@@ -115,3 +115,23 @@ fn what_is_no_socket_fails_at_the_first_use() {
     stream.close();
     drop(OwnedFd::from(stream));
 }
+
+/// A read of it ends at the end of a message, although there is more.
+#[gort::test(unsafe(migrate))]
+fn messages_that_pass_for_a_stream_are_all_read() {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    let (here, there) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    let (mut here, mut there) = (TcpStream::from(here), TcpStream::from(there));
+    gort::scope(|s| {
+        let reads = s.go(|| {
+            let mut buf = [0; 9];
+            (0..3).map(|_| here.read(&mut buf).unwrap()).collect::<Vec<_>>()
+        });
+        gort::sleep(Duration::from_millis(5));
+        for message in [&b"one"[..], b"two", b"three"] {
+            there.write_all(message).unwrap();
+        }
+        assert_eq!(reads.join().unwrap(), [3, 3, 5]);
+    });
+}

@@ -247,3 +247,49 @@ fn descriptors_that_come_along_do_not_hold_up_what_follows() {
     here.write_all(b"ghi").unwrap();
     assert_eq!(reader.join().unwrap(), b"abcdefghi");
 }
+
+#[gort::test(unsafe(migrate))]
+fn who_receives_datagrams_hears_of_a_shutdown() {
+    for shut_first in [false, true] {
+        let (here, there) = UnixDatagram::pair().unwrap();
+        there.send(b"last").unwrap();
+        let mut buf = [0; 9];
+        gort::scope(|s| {
+            let shut = s.go(|| {
+                if !shut_first {
+                    gort::sleep(5 * MS);
+                }
+                here.shutdown(Shutdown::Read).unwrap();
+            });
+            if shut_first {
+                shut.join().unwrap();
+            }
+            assert_eq!(here.recv(&mut buf).unwrap(), 4, "what has come comes first");
+            assert_eq!(here.recv(&mut buf).unwrap(), 0);
+            let (size, from) = here.recv_from(&mut buf).unwrap();
+            assert_eq!((size, from.is_unnamed()), (0, true));
+        });
+    }
+}
+
+#[gort::test(unsafe(migrate))]
+fn a_sender_does_not_wait_for_a_receiver_that_is_another_s() {
+    let places = [Place::new(), Place::new()];
+    let [never_reads, reads] = places.each_ref().map(|place| UnixDatagram::bind(&place.0).unwrap());
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.set_nonblocking(true).unwrap();
+    for place in &places {
+        while sender.send_to(b"x", &place.0).is_ok() {}
+    }
+    sender.set_nonblocking(false).unwrap();
+    gort::scope(|s| {
+        let stuck = s.go(|| sender.send_to(b"x", &places[0].0));
+        gort::sleep(5 * MS);
+        let waits = s.go(|| sender.send_to(b"x", &places[1].0));
+        gort::sleep(5 * MS);
+        reads.recv(&mut [0]).unwrap();
+        assert_eq!(waits.join().unwrap().unwrap(), 1);
+        never_reads.recv(&mut [0]).unwrap();
+        assert_eq!(stuck.join().unwrap().unwrap(), 1);
+    });
+}

@@ -41,6 +41,7 @@ fn all_of_it_works_on_plain_threads() {
 #[gort::test(unsafe(migrate))]
 fn output_has_no_input_unless_it_is_given_some() {
     assert_eq!(Command::new("cat").output().unwrap().stdout, b"");
+    assert_eq!(shell("readlink /proc/self/fd/0").output().unwrap().stdout, b"/dev/null\n");
     let mut command = shell("cat; echo err >&2");
     let null = gort::fs::File::open("/dev/null").unwrap();
     let output = command.stdin(null).stderr(Stdio::null()).output().unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gort::signal::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
@@ -20,6 +20,8 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("quit", quit),
     ("quit-before-run", quit_before_run),
     ("quit-heard", quit_heard),
+    ("quit-heard-below-another", quit_heard_below_another),
+    ("quit-unheard-below-another", quit_unheard_below_another),
     ("quit-twice", quit_twice),
     ("quit-busy", quit_busy),
     ("quit-ignored-at-start", quit_ignored_at_start),
@@ -185,6 +187,52 @@ fn quit_heard() -> ExitCode {
         send(SIGQUIT);
         assert_eq!(rx.recv_timeout(LONG), Ok(SIGQUIT));
         say("heard");
+        drop(rx);
+        send(SIGQUIT);
+        wait_for_the_end();
+    })
+}
+
+/// The handler that `put_above` has found.
+static BELOW: AtomicUsize = AtomicUsize::new(0);
+
+type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+
+extern "C" fn passes_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: `put_above` stored the address of such a handler.
+    let below: Handler = unsafe { std::mem::transmute(BELOW.load(Ordering::Relaxed)) };
+    below(signal, info, context);
+}
+
+/// Puts a handler of the program's own above gort's.
+fn put_above(signal: i32) {
+    // SAFETY: all zeros is an action; the handler has the signature that SA_SIGINFO asks for, and does nothing by itself.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        assert_eq!(libc::sigaction(signal, std::ptr::null(), &mut action), 0);
+        BELOW.store(action.sa_sigaction, Ordering::Relaxed);
+        action.sa_sigaction = passes_on as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        assert_eq!(libc::sigaction(signal, &action, std::ptr::null_mut()), 0);
+    }
+}
+
+fn quit_heard_below_another() -> ExitCode {
+    enter(|| {
+        put_above(SIGQUIT);
+        let rx = signal::notify(&[SIGQUIT]);
+        send(SIGQUIT);
+        assert_eq!(rx.recv_timeout(LONG), Ok(SIGQUIT));
+        say("heard");
+    })
+}
+
+fn quit_unheard_below_another() -> ExitCode {
+    enter(|| {
+        let rx = signal::notify(&[SIGQUIT]);
+        put_above(SIGQUIT);
+        send(SIGQUIT);
+        assert_eq!(rx.recv_timeout(LONG), Ok(SIGQUIT));
         drop(rx);
         send(SIGQUIT);
         wait_for_the_end();

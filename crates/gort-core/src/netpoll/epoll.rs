@@ -4,6 +4,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
@@ -17,6 +18,9 @@ pub(crate) const TOLD: u64 = u64::MAX;
 
 /// Events that one call fetches: Go's number.
 const BATCH: usize = 128;
+
+/// In milliseconds the kernel counts no further than to 24 days. Who is back early looks at the clock, and waits again.
+const LONGEST: Duration = Duration::from_secs(10 * 86_400);
 
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
@@ -71,16 +75,20 @@ impl Epoll {
     }
 
     fn fetch<'a>(&self, wait: Wait, events: &'a mut Events) -> &'a [Event] {
-        let timeout = match wait {
-            Wait::No => Some(AT_ONCE),
-            Wait::Until(Moment::NEVER) => None,
-            Wait::Until(moment) => Some(from_now(moment)),
-        };
-        match timeout {
+        match self.timeout(wait) {
             Some(timeout) if self.precise && wait != Wait::No => {
                 wait_precisely(self.epoll.as_fd(), events, &timeout).unwrap_or(&[])
             }
-            _ => epoll::wait(&self.epoll, events, timeout.as_ref()).map_or(&[], |(fetched, _)| fetched),
+            timeout => epoll::wait(&self.epoll, events, timeout.as_ref()).map_or(&[], |(fetched, _)| fetched),
+        }
+    }
+
+    fn timeout(&self, wait: Wait) -> Option<Timespec> {
+        let longest = if self.precise { Duration::MAX } else { LONGEST };
+        match wait {
+            Wait::No => Some(AT_ONCE),
+            Wait::Until(Moment::NEVER) => None,
+            Wait::Until(moment) => Some(timespec(moment.since(Moment::now()).min(longest))),
         }
     }
 
@@ -95,10 +103,8 @@ impl Epoll {
     }
 }
 
-/// The time from now until `moment`. A wait that begins later than this ends later: the caller looks at the clock again
-/// anyway.
-fn from_now(moment: Moment) -> Timespec {
-    let left = moment.since(Moment::now());
+/// A time from now. A wait that begins later than this ends later: the caller looks at the clock again anyway.
+fn timespec(left: Duration) -> Timespec {
     Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() }
 }
 
@@ -137,5 +143,21 @@ fn edges(flags: EventFlags) -> Edges {
     Edges {
         read: edge(EventFlags::IN, both_ended | EventFlags::RDHUP | EventFlags::PRI),
         write: edge(EventFlags::OUT, both_ended),
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_counts_milliseconds_is_asked_for_no_more_than_it_can_count() {
+        const LONG: Duration = Duration::from_secs(60 * 86_400);
+        let mut epoll = Epoll::open().unwrap();
+        for precise in [false, true] {
+            epoll.precise = precise;
+            let seconds = epoll.timeout(Wait::Until(Moment::after(LONG))).unwrap().tv_sec;
+            assert_eq!(seconds < i64::from(i32::MAX) / 1000, !precise);
+        }
     }
 }

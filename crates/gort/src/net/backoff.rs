@@ -31,7 +31,8 @@ impl Backoff {
         loop {
             match accept() {
                 Err(_) if listener.is_closed() => return None,
-                Err(error) if is_want(&error) => self.pause(listener),
+                // What could not be registered, for want of something, never will be: that is to be told.
+                Err(error) if is_want(&error) && listener.is_registered() => self.pause(listener),
                 result => {
                     self.pause = Duration::ZERO;
                     return Some(result);

@@ -11,6 +11,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use gort_core::pollfd::Direction::{Read, Write};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     self, AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny,
@@ -142,6 +143,26 @@ pub(super) fn receive(socket: &NetFd, buf: &mut [u8], flags: RecvFlags) -> io::R
     socket.call(Read, |fd| recv(fd, buf, flags | RecvFlags::DONTWAIT))
 }
 
+/// As [`receive`], from a Unix socket: nothing if that is shut down.
+pub(super) fn receive_unix(socket: &NetFd, buf: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
+    socket.call(Read, |fd| {
+        let received = unless_shut_down(fd, || recv(fd, buf, flags | RecvFlags::DONTWAIT));
+        received.map(Option::unwrap_or_default)
+    })
+}
+
+/// As [`receive_from`], from a Unix socket: nothing, from nobody, if that is shut down.
+pub(super) fn receive_from_unix(
+    socket: &NetFd,
+    buf: &mut [u8],
+    flags: RecvFlags,
+) -> io::Result<(usize, Option<SocketAddrAny>)> {
+    socket.call(Read, |fd| {
+        let received = unless_shut_down(fd, || net::recvfrom(fd, &mut *buf, flags | RecvFlags::DONTWAIT))?;
+        Ok(received.map_or((0, None), |(_, read, from)| (read.min(buf.len()), from)))
+    })
+}
+
 /// Receives a datagram, or its beginning, and whom it is from.
 pub(super) fn receive_from(
     socket: &NetFd,
@@ -196,6 +217,28 @@ pub(super) fn close_stream(stream: &NetFd) {
 pub(super) fn inet(addr: Option<SocketAddrAny>) -> io::Result<SocketAddr> {
     let addr = addr.ok_or(Errno::INVAL)?;
     Ok(SocketAddr::try_from(addr)?)
+}
+
+/// What `op` receives; `None` if there is nothing, and never will be. To a call that does not wait the kernel says only the
+/// former of a Unix socket for datagrams, and would say so for ever.
+fn unless_shut_down<T>(
+    fd: BorrowedFd<'_>,
+    mut op: impl FnMut() -> Result<T, Errno>,
+) -> Result<Option<T>, Errno> {
+    match op() {
+        // What came before the end, but after this try, comes first.
+        Err(Errno::AGAIN) if is_shut_down(fd) => match op() {
+            Err(Errno::AGAIN) => Ok(None),
+            result => result.map(Some),
+        },
+        result => result.map(Some),
+    }
+}
+
+fn is_shut_down(fd: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
+    let answers = poll(&mut asked, Some(&Timespec::default()));
+    answers.is_ok() && asked[0].revents().contains(PollFlags::RDHUP)
 }
 
 fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: RecvFlags) -> Result<usize, Errno> {

@@ -46,6 +46,7 @@ use gort_core::park;
 use gort_core::pollfd::{Direction, PollFd};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::net::ipproto;
 use rustix::net::sockopt::{self, Timeout};
 
 use super::error;
@@ -68,6 +69,8 @@ pub(super) struct NetFd {
     read: Side,
     write: Side,
     nonblocking: AtomicBool,
+    /// It is TCP, and not just said to be: a read that does not fill its buffer took everything.
+    is_tcp: bool,
     fd: OwnedFd,
 }
 
@@ -98,6 +101,8 @@ impl NetFd {
         if let Err(error) = mode {
             net_fd.registration = Err(error.raw_os_error());
         }
+        net_fd.is_tcp =
+            sockopt::socket_protocol(&net_fd.fd).is_ok_and(|protocol| protocol == Some(ipproto::TCP));
         net_fd.side(Direction::Read).limit(read);
         net_fd.side(Direction::Write).limit(write);
         Arc::new(net_fd)
@@ -118,6 +123,7 @@ impl NetFd {
             read: Side::default(),
             write: Side::default(),
             nonblocking: AtomicBool::new(false),
+            is_tcp: true,
             fd,
         }
     }
@@ -158,7 +164,7 @@ impl NetFd {
         let mut op = |fd: BorrowedFd<'_>| {
             let before = poll.progress(dir);
             op(fd).inspect(|value| {
-                if took_all(value) {
+                if self.is_tcp && took_all(value) {
                     poll.emptied(dir, before);
                 }
             })
@@ -166,8 +172,13 @@ impl NetFd {
         // Who does not wait may be the only one who would find out.
         if !poll.is_promising(dir) && !self.nonblocking.load(Ordering::Relaxed) {
             return match self.call_slow(dir, waits, &mut op) {
-                // The call's own time is up: what has come, and nobody has heard of yet, is worth more than that.
-                Err(error) if error.kind() == io::ErrorKind::TimedOut && poll.check(dir).is_ok() => {
+                // The call's own time is up: what has come, and nobody has heard of yet, is worth more than that. (A number is
+                // the kernel's, which has given the connection up.)
+                Err(error)
+                    if error.kind() == io::ErrorKind::TimedOut
+                        && error.raw_os_error().is_none()
+                        && poll.check(dir).is_ok() =>
+                {
                     match uninterrupted(|| op(self.fd.as_fd())) {
                         Err(Errno::AGAIN) => Err(error),
                         result => Ok(result?),
@@ -191,24 +202,38 @@ impl NetFd {
         mut op: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> io::Result<T> {
         park::checkpoint();
-        self.call_in_turn(dir, Limits { deadline, look_again: Duration::ZERO }, &mut op)
+        if self.nonblocking.load(Ordering::Relaxed) {
+            return Err(Errno::AGAIN.into());
+        }
+        Turn::take(self, dir, deadline)?.call(self, &mut op)
     }
 
-    /// As `call`, for an `op` that may become possible without an event of this descriptor.
+    /// As `call`, for an `op` that may become possible without an event of this descriptor: it is tried again after a while,
+    /// and then after twice as long each time.
     pub(super) fn call_without_events<T>(
         &self,
         dir: Direction,
         mut op: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> io::Result<T> {
         park::checkpoint();
-        self.registration()?.check(dir).map_err(error::of_wait)?;
-        match uninterrupted(|| op(self.fd.as_fd())) {
-            Ok(value) => Ok(value),
-            Err(Errno::AGAIN) => {
-                let deadline = self.call_deadline(dir);
-                self.call_in_turn(dir, Limits { deadline, look_again: LOOK_AGAIN }, &mut op)
+        let poll = self.registration()?;
+        let deadline = self.call_deadline(dir);
+        let mut pause = LOOK_AGAIN;
+        loop {
+            poll.check(dir).map_err(error::of_wait)?;
+            match uninterrupted(|| op(self.fd.as_fd())) {
+                Err(Errno::AGAIN) if !self.nonblocking.load(Ordering::Relaxed) => {}
+                result => return Ok(result?),
             }
-            Err(errno) => Err(errno.into()),
+            if deadline <= Moment::now() {
+                return Err(error::timed_out());
+            }
+            // Who has the turn may wait for something else, and for ever.
+            if let Ok(mut turn) = Turn::take(self, dir, deadline.min(Moment::after(pause))) {
+                // It ends by time, by news or by close, and the loop looks at all of them.
+                let _ = turn.wait();
+            }
+            pause = (2 * pause).min(LOOK_AGAIN_MAX);
         }
     }
 
@@ -222,26 +247,12 @@ impl NetFd {
         if self.nonblocking.load(Ordering::Relaxed) {
             return Err(Errno::AGAIN.into());
         }
-        let mut turn =
-            Turn::take(self, dir, Limits { deadline: self.call_deadline(dir), look_again: Duration::ZERO })?;
+        let mut turn = Turn::take(self, dir, self.call_deadline(dir))?;
         // Relaxed: only a holder of the turn counts, and the lock has ordered that.
         if turn.side.waits.load(Ordering::Relaxed) == waits {
             turn.wait()?;
         }
         turn.call(self, op)
-    }
-
-    /// Waits for the turn before the first try.
-    fn call_in_turn<T>(
-        &self,
-        dir: Direction,
-        limits: Limits,
-        op: &mut impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
-    ) -> io::Result<T> {
-        if self.nonblocking.load(Ordering::Relaxed) {
-            return Err(Errno::AGAIN.into());
-        }
-        Turn::take(self, dir, limits)?.call(self, op)
     }
 
     /// When a call that begins now has to end.
@@ -252,6 +263,11 @@ impl NetFd {
     /// Waits for an event, whatever it is about; for one user of the descriptor only.
     pub(super) fn wait(&self, dir: Direction, deadline: Moment) -> io::Result<()> {
         self.registration()?.wait_until(dir, deadline).map_err(error::of_wait)
+    }
+
+    /// Whether there is anything to wait with.
+    pub(super) fn is_registered(&self) -> bool {
+        self.registration.is_ok()
     }
 
     /// Whether `close` has been called.
@@ -350,34 +366,27 @@ impl Side {
     }
 }
 
-/// How long one call waits.
-struct Limits {
-    /// When its own time is over.
-    deadline: Moment,
-    /// When to look again without an event; zero if there will be one.
-    look_again: Duration,
-}
-
 /// The right to wait in one direction.
 struct Turn<'a> {
     poll: &'a PollFd,
     dir: Direction,
     side: &'a Side,
-    limits: Limits,
+    /// When the call's own time is over.
+    deadline: Moment,
     _guard: MutexGuard<'a, ()>,
 }
 
 impl<'a> Turn<'a> {
     /// Waits for those who came before. They are subject to the same deadlines, and pass the turn on when those end.
-    fn take(net_fd: &'a NetFd, dir: Direction, limits: Limits) -> io::Result<Turn<'a>> {
+    fn take(net_fd: &'a NetFd, dir: Direction, deadline: Moment) -> io::Result<Turn<'a>> {
         let poll = net_fd.registration()?;
         let side = net_fd.side(dir);
         let guard = match side.turn.try_lock() {
             Some(guard) => guard,
-            None if limits.deadline == Moment::NEVER => side.turn.lock(),
-            None => side.turn.try_lock_until(limits.deadline.to_instant()).ok_or_else(error::timed_out)?,
+            None if deadline == Moment::NEVER => side.turn.lock(),
+            None => side.turn.try_lock_until(deadline.to_instant()).ok_or_else(error::timed_out)?,
         };
-        Ok(Turn { poll, dir, side, limits, _guard: guard })
+        Ok(Turn { poll, dir, side, deadline, _guard: guard })
     }
 
     /// Tries, and waits, until it has worked.
@@ -397,17 +406,7 @@ impl<'a> Turn<'a> {
 
     /// Parks until there is news of the descriptor.
     fn wait(&mut self) -> io::Result<()> {
-        let Limits { deadline, look_again } = self.limits;
-        let news = if look_again.is_zero() {
-            self.poll.wait_until(self.dir, deadline)
-        } else {
-            let look = Moment::after(look_again);
-            self.limits.look_again = (2 * look_again).min(LOOK_AGAIN_MAX);
-            match self.poll.wait_until(self.dir, look.min(deadline)) {
-                Err(_) if look < deadline => self.poll.check(self.dir),
-                news => news,
-            }
-        };
+        let news = self.poll.wait_until(self.dir, self.deadline);
         // Release: pairs with the Acquire in `call`. Counted whatever the wait's result: it may have taken news.
         self.side.waits.fetch_add(1, Ordering::Release);
         news.map_err(error::of_wait)
@@ -429,4 +428,32 @@ fn set_nonblocking(fd: &OwnedFd, nonblocking: bool) -> Result<(), Errno> {
     let old = fcntl_getfl(fd)?;
     let new = if nonblocking { old | OFlags::NONBLOCK } else { old - OFlags::NONBLOCK };
     if new == old { Ok(()) } else { fcntl_setfl(fd, new) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_the_kernel_has_given_up_is_not_at_its_end() {
+        let (here, mut there) = UnixStream::pair().unwrap();
+        here.set_nonblocking(true).unwrap();
+        let here = NetFd::new(here.into()).unwrap();
+        here.call_emptying(READ, |_| true, |_| Ok(1)).unwrap();
+        let mut answers = [Ok(0), Err(Errno::TIMEDOUT)].into_iter().cycle();
+        thread::scope(|s| {
+            s.spawn(|| {
+                thread::sleep(Duration::from_millis(20));
+                there.write_all(b"news").unwrap();
+            });
+            // Emptied, it waits before it tries.
+            answers.next();
+            let error = here.call_emptying(READ, |_| true, |_| answers.next().unwrap()).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(Errno::TIMEDOUT.raw_os_error()));
+        });
+    }
 }

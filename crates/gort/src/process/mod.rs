@@ -123,13 +123,17 @@ impl Command {
 
     /// Runs the program to its end, and returns how it ended and what it wrote. Parks meanwhile.
     ///
-    /// Both pipes are read at the same time: it may write as much as it likes to either.
+    /// Both pipes are read at the same time: it may write as much as it likes to either. Where nothing was said of its input,
+    /// it finds none.
     ///
     /// # Errors
     /// As [`spawn`](Command::spawn) and [`Child::wait_with_output`].
     pub fn output(&mut self) -> io::Result<Output> {
-        let Some(said) = self.said else { return blocking(|| self.command.output()) };
+        let Some(said @ [stdin, ..]) = self.said else { return blocking(|| self.command.output()) };
         self.set_unsaid(said, Stdio::piped);
+        if !stdin {
+            self.command.stdin(Stdio::null());
+        }
         let child = self.spawn();
         self.set_unsaid(said, Stdio::inherit);
         child?.wait_with_output()
@@ -216,6 +220,7 @@ impl From<std::process::Command> for Command {
     }
 }
 
+/// Streams of which nothing was said are inherited after an [`output`](Command::output), also by std's.
 impl From<Command> for std::process::Command {
     fn from(command: Command) -> std::process::Command {
         command.command

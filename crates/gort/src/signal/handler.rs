@@ -169,14 +169,15 @@ impl Dispositions {
 
     /// Puts our handler there.
     pub(super) fn place(&mut self, signal: i32, purpose: Purpose) {
+        // Also below another: that one may pass the signal on.
+        if signal == libc::SIGQUIT {
+            QUIT_DUMPS.store(purpose == Purpose::Dump, Ordering::Relaxed);
+        }
         if self.is_below_another(signal) {
             return;
         }
         let before = *self.before[signal as usize].get_or_insert_with(|| current(signal));
         set_chain(signal, &before);
-        if signal == libc::SIGQUIT {
-            QUIT_DUMPS.store(purpose == Purpose::Dump, Ordering::Relaxed);
-        }
         set(signal, &ours(signal, &before, purpose));
         self.placed = self.placed.with(Set::one(signal));
     }

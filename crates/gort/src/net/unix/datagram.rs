@@ -87,7 +87,7 @@ impl UnixDatagram {
     /// # Errors
     /// The kernel's.
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let (size, from) = calls::receive_from(&self.0, buf, RecvFlags::empty())?;
+        let (size, from) = calls::receive_from_unix(&self.0, buf, RecvFlags::empty())?;
         Ok((size, addr::from_kernel(from)?))
     }
 
@@ -96,7 +96,7 @@ impl UnixDatagram {
     /// # Errors
     /// The kernel's.
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        calls::receive(&self.0, buf, RecvFlags::empty())
+        calls::receive_unix(&self.0, buf, RecvFlags::empty())
     }
 
     /// Sends a datagram to the socket at `path`. While that one's queue is full the goroutine looks again after 1 ms, and
