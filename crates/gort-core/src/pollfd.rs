@@ -243,7 +243,7 @@ fn thread_name() -> Name {
 /// The waiter is at the start of a [`Waiting`], and this is the one wake-up that it waits for.
 unsafe fn wake(waiter: NonNull<Waiter>) {
     // SAFETY: the caller's promise.
-    park::ready(unsafe { waiter.cast::<Waiting>().as_ref() }.sleeper);
+    unsafe { park::ready(waiter.cast::<Waiting>().as_ref().sleeper) };
 }
 
 /// Tells those who were taken out of their lists: each goes on.

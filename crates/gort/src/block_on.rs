@@ -110,7 +110,8 @@ impl Signal {
     fn notify(&self) {
         let owed = self.state.lock().notify();
         if owed {
-            park::ready(self.sleeper);
+            // SAFETY: the state owes a wake-up to who has armed it and waits, and gives that out once.
+            unsafe { park::ready(self.sleeper) };
         }
     }
 }

@@ -326,7 +326,8 @@ impl<T> Drop for RunEnd<T> {
             // SAFETY: invariant 2; the joiner is parked and waits for this one wake-up, which ends our use of the packet.
             let joiner = unsafe { (*packet.joiner.get()).take() };
             // Behind the others: who joins one of many would only find the next of them not done yet.
-            park::ready_last(joiner.expect("an awaited packet has a joiner"));
+            // SAFETY: as above: the one wake-up.
+            unsafe { park::ready_last(joiner.expect("an awaited packet has a joiner")) };
         } else if before & DETACHED != 0 {
             // SAFETY: invariant 3: we come second.
             drop(unsafe { Box::from_raw(self.packet.as_ptr()) });
@@ -371,7 +372,8 @@ impl<T> JoinEnd<T> {
         park::park(WaitReason::Join, || {
             // Release: invariant 2. Acquire: invariant 1, if it was done meanwhile; then it will not ready us.
             if packet.state.fetch_or(AWAITED, Ordering::AcqRel) & DONE != 0 {
-                park::ready(me);
+                // SAFETY: the goroutine has seen nobody who waits; the one wake-up is ours.
+                unsafe { park::ready(me) };
             }
         });
         // Acquire: invariant 1: the goroutine that woke us set DONE before.

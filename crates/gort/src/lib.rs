@@ -85,7 +85,9 @@ pub mod __rt {
 /// What `select!` expands to; not for use by hand.
 #[doc(hidden)]
 pub mod __rt_select {
-    pub use crate::select::{Arm, Choice, Chosen, Memory, Payload, block, block_for, for_ever, pass, poll};
+    pub use crate::select::{
+        Arm, Choice, Chosen, Held, Memory, Payload, block, block_for, for_ever, pass, poll,
+    };
 }
 
 /// The documents, for their examples: `cargo test --doc` compiles and runs them.

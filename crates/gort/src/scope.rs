@@ -138,7 +138,8 @@ impl Shared {
             if state.running == 0 { state.parent.take() } else { None }
         };
         if let Some(parent) = parent {
-            park::ready(parent);
+            // SAFETY: taken out under the lock: nobody else wakes it.
+            unsafe { park::ready(parent) };
         }
     }
 }

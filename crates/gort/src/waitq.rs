@@ -64,9 +64,9 @@ impl Node {
     /// `node` was popped by the caller and not yet woken (invariant 2). It must not be used afterwards.
     #[inline]
     pub(crate) unsafe fn wake(node: NonNull<Node>) {
-        // SAFETY: the waiter's frame lives until `ready`, and the sleeper is copied out before.
-        let sleeper = unsafe { node.as_ref().sleeper };
-        park::ready(sleeper);
+        // SAFETY: the waiter's frame lives until `ready`, and the sleeper is copied out before. Who has popped the node has the
+        // right to wake it.
+        unsafe { park::ready(node.as_ref().sleeper) };
     }
 
     /// Wins the wait for the caller, who has taken the node out; false if something else has won it before.
@@ -225,18 +225,39 @@ impl Wakes {
         self.tail = node.as_ptr();
     }
 
-    /// Wakes all, in the order in which they were added.
+    /// Wakes all, in the order in which they were added. Wakers of foreign ones are called when everybody is awake: they may
+    /// poll or drop others of these, or wait for who does, and that would wait for the wake-up.
     #[inline]
     pub(crate) fn wake_all(self) {
         let mut at = self.head;
         while let Some(node) = NonNull::new(at.cast_mut()) {
             // SAFETY: popped and not yet woken: alive. The link is read before the wake-up ends that.
             unsafe {
+                if node.as_ref().sleeper.is_external() {
+                    return wake_among_foreign(at);
+                }
                 at = node.as_ref().next.get();
                 Node::wake(node);
             }
         }
     }
+}
+
+/// [`Wakes::wake_all`] from the first foreign one on.
+///
+/// # Safety
+/// From `at` on all are popped and not yet woken, and the links are the caller's.
+#[cold]
+unsafe fn wake_among_foreign(mut at: *const Node) {
+    let mut wakers = Vec::new();
+    while let Some(node) = NonNull::new(at.cast_mut()) {
+        // SAFETY: as in `wake_all`.
+        unsafe {
+            at = node.as_ref().next.get();
+            wakers.extend(park::ready_or_waker(node.as_ref().sleeper));
+        }
+    }
+    wakers.into_iter().for_each(park::call);
 }
 
 #[cfg(test)]

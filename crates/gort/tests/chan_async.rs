@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -244,4 +244,54 @@ fn clocks_wake_others_after_a_waker_has_panicked() {
     for _ in 0..3 {
         assert!(block_on(after(MS).recv_async()).is_ok());
     }
+}
+
+/// A foreign waker may drop, or poll, another future that the same close has woken.
+#[test]
+fn a_waker_may_drop_another_future_that_is_woken_with_it() {
+    type Received = Pin<Box<dyn Future<Output = Result<u8, RecvError>> + Send>>;
+    struct DropsTheOther(Mutex<Option<Received>>);
+    impl Wake for DropsTheOther {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.lock().unwrap().take());
+        }
+    }
+    for the_clock in [false, true] {
+        let timer = gort::time::Timer::new(3600 * 1000 * MS);
+        let (tx, rx) = bounded::<u8>(0);
+        let ticks: &'static _ = Box::leak(Box::new(timer.c().clone()));
+        let rx: &'static Receiver<u8> = Box::leak(Box::new(rx));
+        let future = || -> Received {
+            if the_clock {
+                Box::pin(async { ticks.recv_async().await.map(|_| 1) })
+            } else {
+                Box::pin(rx.recv_async())
+            }
+        };
+        let (mut first, mut second) = (future(), future());
+        let waker = Arc::new(DropsTheOther(Mutex::new(None)));
+        let of_first = Waker::from(waker.clone());
+        assert!(first.as_mut().poll(&mut Context::from_waker(&of_first)).is_pending());
+        assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        *waker.0.lock().unwrap() = Some(second);
+        timer.stop();
+        tx.close();
+        assert!(waker.0.lock().unwrap().is_none(), "it was called");
+    }
+}
+
+#[test]
+fn a_clocks_future_that_is_dropped_forgets_its_task() {
+    let task = Arc::new(Calls::default());
+    let late = after(3600 * 1000 * MS);
+    for _ in 0..200 {
+        let mut recv = Box::pin(late.recv_async());
+        assert!(poll(recv.as_mut(), &task).is_pending());
+    }
+    assert_eq!(Arc::strong_count(&task), 1);
+    // One that is polled by another task forgets the first.
+    let mut recv = Box::pin(late.recv_async());
+    assert!(poll(recv.as_mut(), &task).is_pending());
+    assert!(poll(recv.as_mut(), &Arc::new(Calls::default())).is_pending());
+    assert_eq!(Arc::strong_count(&task), 1);
 }

@@ -583,3 +583,18 @@ fn stress_deadline_races_with_cancel() {
     }
     assert_eq!(counts.iter().sum::<i32>(), 300);
 }
+
+#[test]
+fn who_sees_the_error_finds_the_channel_closed() {
+    for _ in 0..3000 {
+        let (ctx, cancel) = background().with_cancel();
+        let done = ctx.done().clone();
+        thread::scope(|s| {
+            s.spawn(|| cancel.cancel());
+            while ctx.err().is_none() {
+                std::hint::spin_loop();
+            }
+            assert!(done.is_closed());
+        });
+    }
+}

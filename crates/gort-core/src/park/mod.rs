@@ -22,8 +22,11 @@
 pub(crate) mod goroutine;
 pub(crate) mod thread;
 
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 
 use crate::claim::Claim;
 use crate::env::Moment;
@@ -70,6 +73,12 @@ impl Sleeper {
 
     fn untagged<T>(self) -> *const T {
         self.0.as_ptr().map_addr(|addr| addr & !TAG_MASK).cast_const().cast()
+    }
+
+    /// Whether it is neither a goroutine nor a thread.
+    #[inline]
+    pub fn is_external(self) -> bool {
+        self.tag() == TAG_EXTERNAL
     }
 
     /// A sleeper whose wake-up is a call of `external.wake`.
@@ -123,25 +132,56 @@ pub fn sleep_until(deadline: Moment) {
     }
 }
 
-/// Ends the park of `sleeper`. The caller has the right to (rule 2 of the [module](self)).
+/// Ends the park of `sleeper`.
+///
+/// # Safety
+/// The caller has the right to (rule 2 of the [module](self)).
 #[inline]
-pub fn ready(sleeper: Sleeper) {
+pub unsafe fn ready(sleeper: Sleeper) {
+    // SAFETY: the caller's promise.
+    if let Some(waker) = unsafe { ready_or_waker(sleeper) } {
+        call(waker);
+    }
+}
+
+/// As [`ready`], but leaves it to the caller to [`call`] the waker of a foreign sleeper. For who has to wake several: foreign
+/// code may poll or drop any of them.
+///
+/// # Safety
+/// As for [`ready`].
+#[inline]
+pub unsafe fn ready_or_waker(sleeper: Sleeper) -> Option<Waker> {
     match sleeper.tag() {
         // SAFETY: an untagged sleeper came from `Sleeper::goroutine`; goroutines are never freed.
         TAG_GOROUTINE => submit::ready(unsafe { &*sleeper.untagged::<G>() }),
         TAG_THREAD => thread::ready(sleeper.untagged()),
-        _ => thread::ready_external(sleeper.untagged()),
+        _ => return thread::ready_external(sleeper.untagged()),
+    }
+    None
+}
+
+/// Calls a foreign waker. Its panic has been reported by the hook, and is not the misfortune of whoever wakes: others are still
+/// to be woken, and a value has perhaps changed places.
+#[cold]
+pub fn call(waker: Waker) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // Its drop might panic again.
+        mem::forget(payload);
     }
 }
 
 /// As [`ready`], but the goroutine goes behind all others that wait for the caller's processor, instead of before them:
 /// for one that will most likely have to wait again until they have run, such as the parent of many that end.
+///
+/// # Safety
+/// As for [`ready`].
 #[inline]
-pub fn ready_last(sleeper: Sleeper) {
+pub unsafe fn ready_last(sleeper: Sleeper) {
     match sleeper.tag() {
-        // SAFETY: as in `ready`.
+        // SAFETY: as in `ready_or_waker`.
         TAG_GOROUTINE => submit::ready_last(unsafe { &*sleeper.untagged::<G>() }),
-        _ => ready(sleeper),
+        // SAFETY: the caller's promise.
+        _ => unsafe { ready(sleeper) },
     }
 }
 

@@ -13,6 +13,7 @@ mod own;
 
 use std::ptr;
 use std::sync::atomic::AtomicIsize;
+use std::task::Waker;
 
 use super::{Sleeper, TAG_THREAD};
 use crate::claim::Claim;
@@ -34,9 +35,9 @@ pub(super) struct Parker(AtomicU32);
 #[derive(Debug)]
 #[repr(C, align(8))]
 pub struct External {
-    /// Called once, from the waker's context, possibly with runtime locks of *other* rooms held: it must not block,
-    /// and must not call back into the structure that the waker was in.
-    pub wake: unsafe fn(*const External),
+    /// Called once, from the waker's context: with that the sleeper is awake, and its memory may go. What is left to do is
+    /// foreign code, and returned: the waker calls it.
+    pub wake: unsafe fn(*const External) -> Option<Waker>,
 }
 
 /// OS threads that sleep here without a deadline: only a wake-up from inside the program can get them going again, which
@@ -78,7 +79,7 @@ pub(super) fn ready(parker: *const Parker) {
     }
 }
 
-pub(super) fn ready_external(external: *const External) {
+pub(super) fn ready_external(external: *const External) -> Option<Waker> {
     // SAFETY: whoever made the sleeper promised that it is valid until woken (`Sleeper::external`), and rule 2 says
     // that it is woken once.
     unsafe { ((*external).wake)(external) }

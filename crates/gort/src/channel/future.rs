@@ -22,7 +22,6 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomPinned;
 use std::mem::{self, MaybeUninit};
-use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
@@ -34,10 +33,11 @@ use gort_core::env::Moment;
 use gort_core::lock::{RawSpin, Spin};
 use gort_core::park::{self, External, Sleeper};
 
+use super::calls::Call;
 use super::chan::{Chan, Offered, Side, Take};
 use super::clock::Clock;
 use super::owed::Owed;
-use super::{Receiver, RecvError, SendError, Sender, calls, receiver, sender};
+use super::{Receiver, RecvError, SendError, Sender, receiver, sender};
 use crate::waitq::Node;
 
 /// How a future waits in a channel.
@@ -68,25 +68,11 @@ struct WaitHead {
 ///
 /// # Safety
 /// `external` is the head of a `Wait` that is queued, and this is the one wake-up that it gets.
-unsafe fn wake(external: *const External) {
-    let waker = {
-        // SAFETY: the future stays until it has seen `woken`, under this lock (invariants 1 and 3).
-        let mut signal = unsafe { &(*external.cast::<WaitHead>()).signal }.lock();
-        signal.woken = true;
-        signal.waker.take()
-    };
-    if let Some(waker) = waker {
-        wake_contained(waker);
-    }
-}
-
-/// A foreign waker's panic has been reported by the hook. It is not the misfortune of whoever wakes: others are still to be
-/// woken, and a value has perhaps changed places.
-pub(super) fn wake_contained(waker: Waker) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        // Its drop might panic again.
-        mem::forget(payload);
-    }
+unsafe fn wake(external: *const External) -> Option<Waker> {
+    // SAFETY: the future stays until it has seen `woken`, under this lock (invariants 1 and 3).
+    let mut signal = unsafe { &(*external.cast::<WaitHead>()).signal }.lock();
+    signal.woken = true;
+    signal.waker.take()
 }
 
 impl<T> Wait<T> {
@@ -168,7 +154,7 @@ impl<T> Wait<T> {
             taken_back
         };
         // SAFETY: if it was not in the queue somebody has popped it, and will wake it soon: nothing is between but a few
-        // instructions, or, for a select that was chosen to send, the computation of the value.
+        // instructions (foreign wakers come later), or, for a select that was chosen to send, the computation of the value.
         unsafe {
             while !taken_back && !(*this).signal.lock().woken {
                 wait();
@@ -184,8 +170,8 @@ impl<T> Wait<T> {
 pub struct RecvFuture<'a, T> {
     rx: &'a Receiver<T>,
     wait: Wait<T>,
-    /// Of a clock: when the task will be called.
-    call: Option<(Moment, Waker)>,
+    /// Of a clock: the call that the task will get.
+    call: Option<Call>,
 }
 
 /// The future of [`Sender::send_async`].
@@ -315,7 +301,7 @@ unsafe fn poll_recv<T>(chan: &Chan<T>, wait: *mut Wait<T>, waker: &Waker) -> Pol
 unsafe fn poll_tick<T>(
     clock: &Clock,
     wait: *mut Wait<T>,
-    call: &mut Option<(Moment, Waker)>,
+    call: &mut Option<Call>,
     waker: &Waker,
 ) -> Poll<Instant> {
     let lock = clock.lock_word();
@@ -337,10 +323,8 @@ unsafe fn poll_tick<T>(
         lock.unlock();
         due
     };
-    let known = matches!(call, Some((at, who)) if *at == due && who.will_wake(waker));
-    if !known && due != Moment::NEVER {
-        *call = Some((due, waker.clone()));
-        calls::call_at(due, waker.clone());
+    if !call.as_ref().is_some_and(|call| call.at() == due && call.will_wake(waker)) {
+        *call = (due != Moment::NEVER).then(|| Call::at_moment(due, waker.clone()));
     }
     Poll::Pending
 }

@@ -131,7 +131,8 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 }
 
 /// A channel that delivers a value every `period`: the moment at which it was due. A receiver that comes late finds one
-/// tick, not all that it has missed, and the ticks keep their phase.
+/// tick, not all that it has missed, and the ticks keep their phase. Of several receivers one gets it, whichever looks first:
+/// that may be the same one each time.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

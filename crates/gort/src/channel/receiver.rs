@@ -135,7 +135,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives a value, waiting for `timeout` at the longest.
+    /// Receives a value, waiting for `timeout` at the longest. (One that a `select!` has chosen to send here is waited for until
+    /// it has been computed.)
     ///
     /// # Errors
     /// As for [`recv`](Receiver::recv), and if the time is up.
@@ -150,7 +151,7 @@ impl<T> Receiver<T> {
         self.recv_by(Moment::after(timeout))
     }
 
-    /// Receives a value, waiting until `deadline` at the longest.
+    /// Receives a value, waiting until `deadline` at the longest, as with [`recv_timeout`](Receiver::recv_timeout).
     ///
     /// # Errors
     /// As for [`recv`](Receiver::recv), and if the time is up.

@@ -157,9 +157,10 @@ impl Context {
         self.nearest_scope().map_or(&NEVER, |scope| scope.done())
     }
 
-    /// Why the context is done, or `None` as long as it is not. Never parks. Go's `Err`.
+    /// Why the context is done, or `None` as long as it is not: then [`done`](Context::done) is not closed yet, else it is. Go's
+    /// `Err`.
     pub fn err(&self) -> Option<ContextError> {
-        self.nearest_scope()?.err()
+        self.nearest_scope()?.told_err()
     }
 
     /// What whoever cancelled first gave as the cause, else the same as [`err`](Context::err); `None` as long as the

@@ -308,9 +308,18 @@ impl Scope {
         }
     }
 
-    /// Error and cause, once there are any.
-    pub(super) fn verdict(&self) -> Option<(ContextError, Option<Cause>)> {
+    /// The error, once there is one and whoever waits for the end can see it, if anybody does.
+    pub(super) fn told_err(&self) -> Option<ContextError> {
         let err = self.err()?;
+        if let Some((sender, _)) = self.done.get() {
+            self.close(sender);
+        }
+        Some(err)
+    }
+
+    /// Error and cause, once they are told.
+    pub(super) fn verdict(&self) -> Option<(ContextError, Option<Cause>)> {
+        let err = self.told_err()?;
         Some((err, self.state.lock().cause.clone()))
     }
 

@@ -20,6 +20,16 @@ pub struct Chosen<'a, P: BorrowMut<Payload>> {
     payload: P,
 }
 
+/// An end of a channel that stays borrowed until this is dropped, by whichever way a block is left: it has a drop that might
+/// use it.
+#[doc(hidden)]
+pub struct Held<'a, T>(pub &'a T);
+
+impl<T> Drop for Held<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {}
+}
+
 impl<'a, P: BorrowMut<Payload>> Chosen<'a, P> {
     #[inline]
     pub(super) fn new(arm: Arm<'a>, index: usize, begun: Begun, payload: P) -> Chosen<'a, P> {

@@ -256,6 +256,8 @@ macro_rules! __select {
         $chosen.recv($end)
     };
     (@send $chosen:ident $end:ident ($value:expr)) => {{
+        // Also where the value's computation leaves the select: there the choice is undone, which needs the channel.
+        let _held = $crate::__rt_select::Held($end);
         let value = $value;
         $chosen.send($end, value)
     }};

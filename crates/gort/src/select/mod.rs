@@ -28,7 +28,7 @@ use crate::channel::{
 use crate::waitq::Node;
 use engine::{MAX_CASES, Scratch, Terms};
 
-pub use chosen::{Chosen, SelectedOperation};
+pub use chosen::{Chosen, Held, SelectedOperation};
 pub use engine::Arm;
 pub use payload::Payload;
 
@@ -163,7 +163,8 @@ impl<'a> Select<'a> {
         self.choose(Moment::NEVER).expect("without a deadline a select ends by a choice")
     }
 
-    /// Chooses an operation that can proceed, waiting for `timeout` at the longest.
+    /// Chooses an operation that can proceed, waiting for `timeout` at the longest. (A value that another select has chosen to
+    /// send here is waited for until it has been computed.)
     ///
     /// # Errors
     /// If the time is up.

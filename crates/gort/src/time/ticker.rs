@@ -27,7 +27,8 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
 /// A channel that ticks at regular intervals: Go's `time.Ticker`.
 ///
 /// A tick's value is the moment it was due. Ticks keep their phase however late they are received; there is at most one
-/// to receive, so a receiver that is slow misses some. None of the calls parks.
+/// to receive, so a receiver that is slow misses some. Of several receivers one gets a tick, whichever looks first: that may
+/// be the same one each time. None of the calls parks.
 ///
 /// ```
 /// use gort::time::{Duration, Ticker};
