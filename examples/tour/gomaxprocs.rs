@@ -45,7 +45,7 @@ pub(crate) fn run() {
     println!("GOMAXPROCS=1: side by side: {alone}");
 
     if cpus > 1 {
-        let together = with_gomaxprocs(2, || side_by_side(Duration::from_secs(10)));
+        let together = with_gomaxprocs(2, || side_by_side(Duration::from_secs(60)));
         println!("GOMAXPROCS=2: side by side: {together}");
     } else {
         println!("GOMAXPROCS=2: this machine has one CPU");

@@ -28,7 +28,7 @@ pub(crate) fn parked() -> usize {
 /// Waits until `count` goroutines are parked. A real program never needs this; a demonstration of what happens to a
 /// goroutine *that already waits* does.
 pub(crate) fn until_parked(count: usize) {
-    let give_up = Instant::now() + Duration::from_secs(10);
+    let give_up = Instant::now() + Duration::from_secs(60);
     while parked() < count {
         assert!(Instant::now() < give_up, "the goroutines of this stop never came to wait");
         gort::sleep(Duration::from_millis(1));

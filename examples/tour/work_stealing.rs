@@ -33,7 +33,7 @@ pub(crate) fn run() {
         return;
     }
     let before = runtime::stats().steals;
-    let give_up = Instant::now() + Duration::from_secs(10);
+    let give_up = Instant::now() + Duration::from_secs(60);
     let mut threads = 0;
     while Instant::now() < give_up && (threads < 2 || runtime::stats().steals == before) {
         threads = batch();

@@ -119,7 +119,8 @@ fn locks_nest() {
                 let mine = tid();
                 gort::unlock_os_thread();
                 for _ in 0..20 {
-                    settle();
+                    gort::gosched();
+                    gort::sleep(std::time::Duration::from_millis(1));
                     assert_eq!(tid(), mine, "one unlock of two, and it moved");
                 }
                 gort::unlock_os_thread();

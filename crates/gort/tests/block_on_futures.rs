@@ -37,6 +37,9 @@ fn another_thread_wakes_a_parked_caller() {
     let other = thread::spawn({
         let (flag, waker) = (Arc::clone(&flag), Arc::clone(&waker));
         move || {
+            while waker.lock().unwrap().is_none() {
+                thread::yield_now();
+            }
             thread::sleep(Duration::from_millis(20));
             flag.store(true, Ordering::Release);
             waker.lock().unwrap().take().expect("the first poll left its waker").wake();

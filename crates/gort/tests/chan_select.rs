@@ -221,7 +221,9 @@ fn clocks_in_selects() {
             recv(end) -> at => { assert!(at.unwrap() >= start + 60 * MS); break }
         }
     }
-    assert!((1..=12).contains(&count), "{count} ticks");
+    let most = start.elapsed().as_millis() / 5;
+    assert!(count <= most, "{count} ticks, at most {most}");
+    assert!(ticks.recv().is_ok());
     assert!(start.elapsed() >= 60 * MS);
 }
 

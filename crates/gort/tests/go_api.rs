@@ -290,18 +290,23 @@ fn stacks_are_as_large_as_asked_for() {
 #[gort::test(unsafe(migrate))]
 fn sleeps_end_in_order_and_a_zero_sleep_ends_at_once() {
     gort::sleep(Duration::ZERO);
-    let start = Instant::now();
-    let (tx, rx) = gort::chan(10);
-    for n in [4u64, 1, 3, 0, 2] {
-        let tx = tx.clone();
-        gort::go(move || {
-            gort::sleep(Duration::from_millis(60 * n));
-            assert!(start.elapsed() >= Duration::from_millis(60 * n));
-            tx.send(n).unwrap();
-        });
-    }
-    drop(tx);
-    assert_eq!(rx.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    let order = |unit: Duration| {
+        let start = Instant::now();
+        let (tx, rx) = gort::chan(10);
+        for n in [4, 1, 3, 0, 2] {
+            let tx = tx.clone();
+            gort::go(move || {
+                gort::sleep(n * unit);
+                assert!(start.elapsed() >= n * unit);
+                tx.send(n).unwrap();
+            });
+        }
+        drop(tx);
+        rx.iter().collect::<Vec<_>>()
+    };
+    // On a busy machine the steps have to be longer to be told apart.
+    let mut units = [60, 240, 1000, 4000].map(Duration::from_millis).into_iter();
+    assert!(units.any(|unit| order(unit) == [0, 1, 2, 3, 4]));
 }
 
 #[gort::test(unsafe(migrate))]

@@ -163,7 +163,7 @@ fn a_pin_ends_with_a_panic_inside() {
     }
     gort::sleep(Duration::from_millis(5));
     // They were not locked any more: their threads live on, but for those that other tests end.
-    assert!(ends.load(SeqCst) < 50, "{} threads ended", ends.load(SeqCst));
+    assert!(ends.load(SeqCst) < 100, "{} threads ended", ends.load(SeqCst));
 }
 
 #[gort::test(unsafe(migrate))]
@@ -171,11 +171,11 @@ fn blocking_calls_overlap() {
     let start = Instant::now();
     gort::scope(|s| {
         for _ in 0..64 {
-            s.go(|| gort::blocking(|| thread::sleep(Duration::from_millis(300))));
+            s.go(|| gort::blocking(|| thread::sleep(Duration::from_secs(1))));
         }
     });
-    // One after the other they would take 19 s.
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    // One after the other they would take 64 s.
+    assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
 }
 
 #[gort::test(unsafe(migrate))]

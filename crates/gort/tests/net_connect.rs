@@ -42,14 +42,17 @@ fn too_late() {
 fn a_refusal_leads_to_the_next_at_once() {
     let (listener, addr) = listener();
     let (v6, v4) = (Nobody::v6(), Nobody::new());
-    let start = Instant::now();
-    for _ in 0..10 {
+    // Some try is not held up by a busy machine.
+    let at_once = (0..50).any(|_| {
+        let start = Instant::now();
         let dead = [v6.addr, v4.addr, addr];
         let stream = TcpStream::connect(&dead[..]).unwrap();
+        let taken = start.elapsed();
         assert_eq!(stream.peer_addr().unwrap(), addr);
         listener.accept().unwrap();
-    }
-    assert!(start.elapsed() < 10 * 250 * MS, "the stagger is for those that do not answer");
+        taken < 250 * MS
+    });
+    assert!(at_once, "the stagger is for those that do not answer");
 }
 
 #[gort::test(unsafe(migrate))]

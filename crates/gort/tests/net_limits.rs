@@ -28,9 +28,9 @@ fn out_of_descriptors() -> (TcpListener, Vec<TcpStream>, Vec<File>) {
     setrlimit(Resource::Nofile, Rlimit { current: Some(few), ..limit }).unwrap();
     let mut rest = vec![];
     // The monitor may have a file open, to see whether a thread sleeps. When it has closed that, it opens no other one.
-    for _ in 0..5 {
+    for _ in 0..50 {
         rest.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
-        gort::sleep(10 * MS);
+        gort::sleep(20 * MS);
     }
     assert!(!rest.is_empty());
     (listener, clients, rest)

@@ -143,7 +143,7 @@ fn a_hundred_goroutines_each_have_a_program() {
 fn others_go_on_and_no_threads_wait() {
     const CHILDREN: usize = 40;
     let children: Vec<_> = (0..CHILDREN)
-        .map(|_| gort::go(|| Command::new("sleep").arg("2").stdout(Stdio::piped()).output().unwrap()))
+        .map(|_| gort::go(|| Command::new("sleep").arg("6").stdout(Stdio::piped()).output().unwrap()))
         .collect();
     let ticks = (0..100).take_while(|_| {
         gort::sleep(Duration::from_millis(1));

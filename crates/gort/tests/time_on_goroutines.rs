@@ -39,12 +39,16 @@ fn many_sleep_at_once() {
     let slept = all((0..500u32).map(|n| {
         go(move || {
             let start = Instant::now();
-            time::sleep(MS * (n % 40));
-            assert!(start.elapsed() >= MS * (n % 40));
+            time::sleep(10 * MS * (n % 40));
+            assert!(start.elapsed() >= 10 * MS * (n % 40));
         })
     }));
     assert_eq!(slept.len(), 500);
-    assert!(start.elapsed() < Duration::from_secs(9), "they slept at the same time, not one after the other");
+    // Else it would be 97 s.
+    assert!(
+        start.elapsed() < Duration::from_secs(60),
+        "they slept at the same time, not one after the other"
+    );
 }
 
 #[test]

@@ -59,15 +59,26 @@ fn fifo() -> ExitCode {
     })
 }
 
-/// While as many as there are processors, and more, block in `block`, others go on; then `block` returns.
-fn beside_blocked<T: Send + 'static>(block: impl Fn() -> T + Send + Sync + 'static) -> Vec<T> {
+/// While as many as there are processors, and more, block in `block` for a while, others go on; then `block` returns. On a busy
+/// machine it has to be a longer while.
+fn beside_blocked<T: Send + 'static>(block: impl Fn(Duration) -> T + Send + Sync + 'static) -> Vec<T> {
     let block = Arc::new(block);
+    let mut whiles = [1500, 6000, 24_000].map(Duration::from_millis).into_iter();
+    whiles
+        .find_map(|long| beside_blocked_for(long, &block))
+        .expect("the others do not have to wait for the blocked ones")
+}
+
+fn beside_blocked_for<T: Send + 'static>(
+    long: Duration,
+    block: &Arc<impl Fn(Duration) -> T + Send + Sync + 'static>,
+) -> Option<Vec<T>> {
     let returned = Arc::new(AtomicU32::new(0));
     let blocked: Vec<_> = (0..2 * super::tools::procs())
         .map(|_| {
             let (block, returned) = (block.clone(), returned.clone());
             gort::go(move || {
-                let result = block();
+                let result = block(long);
                 returned.fetch_add(1, Ordering::Relaxed);
                 result
             })
@@ -75,16 +86,14 @@ fn beside_blocked<T: Send + 'static>(block: impl Fn() -> T + Send + Sync + 'stat
         .collect();
     let others: Vec<_> = (0..4).map(|_| gort::go(|| (0..10).for_each(|_| gort::sleep(MS)))).collect();
     others.into_iter().for_each(|other| other.join().unwrap());
-    assert_eq!(returned.load(Ordering::Relaxed), 0, "the others had to wait for the blocked ones");
-    blocked.into_iter().map(|handle| handle.join().unwrap()).collect()
+    let in_time = returned.load(Ordering::Relaxed) == 0;
+    let results = blocked.into_iter().map(|handle| handle.join().unwrap()).collect();
+    in_time.then_some(results)
 }
-
-/// Long enough that the others, who need some tens of milliseconds, are done before on any machine.
-const LONG: Duration = Duration::from_secs(3);
 
 fn sleep() -> ExitCode {
     bounded(|| {
-        beside_blocked(|| std::thread::sleep(LONG));
+        beside_blocked(std::thread::sleep);
         say("ok");
     })
 }
@@ -189,7 +198,9 @@ fn lookup() -> ExitCode {
 /// Waits for children in std's way.
 fn child() -> ExitCode {
     bounded(|| {
-        let ended = beside_blocked(|| Command::new("sleep").arg("3").status().unwrap().code());
+        let ended = beside_blocked(|long| {
+            Command::new("sleep").arg(long.as_secs_f32().to_string()).status().unwrap().code()
+        });
         assert!(ended.iter().all(|&code| code == Some(0)), "{ended:?}");
         say("ok");
     })
@@ -206,51 +217,51 @@ fn calls() -> ExitCode {
     })
 }
 
-const CALL_MS: u32 = 1500;
-
-fn usleep() -> i32 {
+fn usleep(long: Duration) -> i32 {
     // SAFETY: takes a number.
-    unsafe { libc::usleep(CALL_MS * 1000) }
+    unsafe { libc::usleep(long.as_micros() as u32) }
 }
 
-fn nanosleep() -> i32 {
-    let time = libc::timespec { tv_sec: 1, tv_nsec: 500_000_000 };
+fn timespec(long: Duration) -> libc::timespec {
+    libc::timespec { tv_sec: long.as_secs() as i64, tv_nsec: long.subsec_nanos().into() }
+}
+
+fn nanosleep(long: Duration) -> i32 {
     // SAFETY: reads the time; what is left is not asked for.
-    unsafe { libc::nanosleep(&time, std::ptr::null_mut()) }
+    unsafe { libc::nanosleep(&timespec(long), std::ptr::null_mut()) }
 }
 
-fn poll() -> i32 {
+fn poll(long: Duration) -> i32 {
     // SAFETY: no descriptors.
-    unsafe { libc::poll(std::ptr::null_mut(), 0, CALL_MS as i32) }
+    unsafe { libc::poll(std::ptr::null_mut(), 0, long.as_millis() as i32) }
 }
 
-fn select() -> i32 {
-    let mut time = libc::timeval { tv_sec: 1, tv_usec: 500_000 };
+fn select(long: Duration) -> i32 {
+    let mut time = libc::timeval { tv_sec: long.as_secs() as i64, tv_usec: long.subsec_micros().into() };
     let none = std::ptr::null_mut();
     // SAFETY: no descriptors; the time may be written to.
     unsafe { libc::select(0, none, none, none, &mut time) }
 }
 
-fn epoll_wait() -> i32 {
+fn epoll_wait(long: Duration) -> i32 {
     // SAFETY: the descriptor is this function's own, and the event has room for one.
     unsafe {
         let epoll = libc::epoll_create1(libc::EPOLL_CLOEXEC);
         let mut event = std::mem::zeroed();
-        let result = libc::epoll_wait(epoll, &mut event, 1, CALL_MS as i32);
+        let result = libc::epoll_wait(epoll, &mut event, 1, long.as_millis() as i32);
         libc::close(epoll);
         result
     }
 }
 
 /// Waits for a signal that does not come.
-fn pause_like() -> i32 {
-    let time = libc::timespec { tv_sec: 1, tv_nsec: 500_000_000 };
+fn pause_like(long: Duration) -> i32 {
     // SAFETY: fills a set of signals and reads it.
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigemptyset(&mut set);
         libc::sigaddset(&mut set, libc::SIGUSR2);
-        assert_eq!(libc::sigtimedwait(&set, std::ptr::null_mut(), &time), -1);
+        assert_eq!(libc::sigtimedwait(&set, std::ptr::null_mut(), &timespec(long)), -1);
     }
     super::tools::errno() - libc::EAGAIN
 }
@@ -303,11 +314,11 @@ fn blocked() -> usize {
 
 fn announced_nests() -> ExitCode {
     bounded(|| {
-        let sum = beside_blocked(|| {
+        let sum = beside_blocked(|long| {
             gort::blocking(|| {
-                std::thread::sleep(LONG / 2);
+                std::thread::sleep(long / 2);
                 let inner = gort::blocking(|| {
-                    std::thread::sleep(LONG / 2);
+                    std::thread::sleep(long / 2);
                     20
                 });
                 inner + 1

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gort::runtime::gomaxprocs;
 
@@ -46,7 +46,12 @@ fn changes() -> ExitCode {
             }));
         }
         let mut rng = Rng::new(seed.rotate_left(32));
+        let began = Instant::now();
         for _ in 0..1000 {
+            // Each change stops the world, beside hogs: on a busy machine that takes its time.
+            if began.elapsed() > Duration::from_secs(10) {
+                break;
+            }
             let n = 1 + rng.below(16) as usize;
             gomaxprocs(n);
             assert_eq!(procs(), n);
@@ -85,7 +90,7 @@ fn lowered() -> ExitCode {
 /// A few tries: the machine may be busy, and slow to let the monitor run.
 fn assert_running_at_most(n: usize) {
     let seen: Vec<usize> =
-        (0..10).map(|_| median_running(15)).take_while_inclusive(|&seen| seen > n).collect();
+        (0..100).map(|_| median_running(15)).take_while_inclusive(|&seen| seen > n).collect();
     let stats = gort::runtime::stats();
     let (running, blocked) = (stats.running, stats.blocked);
     let why = format!("GOMAXPROCS is {n}, and threads that run are {seen:?}; {running} {blocked}");
@@ -156,31 +161,28 @@ fn bound() -> ExitCode {
 fn bound_strays() -> ExitCode {
     bounded(|| {
         let stop = Arc::new(AtomicBool::new(false));
+        let computed = Arc::new([const { AtomicU64::new(0) }; 8]);
         let hogs = Hogs::start(procs());
         let strays: Vec<_> = (0..8)
             .map(|n| {
-                let stop = stop.clone();
+                let (stop, computed) = (stop.clone(), computed.clone());
                 gort::go(move || {
-                    let mut rounds = 0u64;
                     std::thread::sleep(Duration::from_millis(20 + n));
                     while !stop.load(Ordering::Relaxed) {
                         compute(100);
-                        rounds += 1;
-                        if rounds.is_multiple_of(5000) {
+                        if computed[n as usize].fetch_add(1, Ordering::Relaxed) % 5000 == 4999 {
                             std::thread::sleep(MS);
                         }
                     }
-                    rounds
                 })
             })
             .collect();
         gort::sleep(200 * MS);
         assert_running_at_most(procs());
         hogs.wait_for_progress();
+        wait_until("all strays compute", || computed.iter().all(|n| n.load(Ordering::Relaxed) != 0));
         stop.store(true, Ordering::Relaxed);
-        for stray in strays {
-            assert_ne!(stray.join().unwrap(), 0, "one that never came to compute");
-        }
+        strays.into_iter().for_each(|stray| stray.join().unwrap());
         hogs.stop();
         say("ok");
     })

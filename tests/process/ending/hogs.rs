@@ -205,12 +205,18 @@ fn then_deadlock() -> ExitCode {
 fn fair() -> ExitCode {
     bounded(|| {
         let hogs = Hogs::start(2 * procs());
-        wait_until("a time in which all get their share", || {
+        // The busier the machine, the longer until all have had some slices.
+        let mut time = 250 * MS;
+        loop {
             let before = hogs.counts();
-            gort::sleep(250 * MS);
+            gort::sleep(time);
             let got: Vec<u64> = hogs.counts().iter().zip(before).map(|(now, old)| now - old).collect();
-            got.iter().max() <= got.iter().min().map(|least| least * 3).as_ref()
-        });
+            if got.iter().max() <= got.iter().min().map(|least| least * 3).as_ref() {
+                break;
+            }
+            time = 2 * time;
+            assert!(time < 60_000 * MS, "{got:?}");
+        }
         hogs.stop();
         say("ok");
     })
@@ -244,10 +250,14 @@ fn quiet() -> ExitCode {
         gort::runtime::gomaxprocs(3);
         let hogs = Hogs::start(2);
         hogs.wait_for_progress();
-        let before = preemptions();
-        gort::sleep(300 * MS);
+        // On a busy machine such a while may be a long one.
+        let times = || {
+            let before = preemptions();
+            gort::sleep(300 * MS);
+            preemptions() - before
+        };
         // A few are asked when main's timer is due.
-        assert!(preemptions() - before < 20, "{} times", preemptions() - before);
+        assert!((0..20).any(|_| times() < 20), "it is asked all the time");
         hogs.stop();
         say("ok");
     })

@@ -16,7 +16,7 @@ use gort::channel::{Receiver, Sender};
 
 use super::say;
 use super::sockets::Echo;
-use super::tools::{Hogs, MS, Rng, bounded_by, compute, wait_until};
+use super::tools::{BOUND, Hogs, MS, Rng, bounded_by, compute, wait_until};
 
 pub(crate) const ALL: &[super::Ending] = &[("soak", soak)];
 
@@ -74,7 +74,7 @@ fn soak() -> ExitCode {
             eprintln!("{info}");
         }
     }));
-    bounded_by(Duration::from_secs(2 * seconds + 45), move || {
+    bounded_by(Duration::from_secs(2 * seconds) + BOUND, move || {
         let (to, from) = gort::chan(16);
         let world = Arc::new(World::new(to, from));
         let descriptors = open_descriptors();

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::enter;
 
-/// What has not happened by then never will: a starvation. (Shorter than the time-out of whoever runs the program.)
-const BOUND: Duration = Duration::from_secs(45);
+/// What has not happened by then never will: a starvation. (Shorter than the time-out of whoever runs the program. On a machine
+/// with a load of 25, whoever needs some hundreds of turns beside hogs may need a minute.)
+pub(crate) const BOUND: Duration = Duration::from_secs(240);
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 

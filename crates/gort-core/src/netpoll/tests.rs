@@ -201,12 +201,14 @@ fn close_and_deadlines_end_waits() {
     let (one, _other) = pair();
     let one = Registered::new(&poller, &one);
     poll(&poller, Wait::No);
-    let soon = Moment::after(Duration::from_millis(5));
+    let soon = Moment::after(Duration::from_millis(200));
     let (reader, writer) = (Counter::new(), Counter::new());
     assert!(reader.begin(&poller, one.record, Direction::Read));
     let stirred: Vec<_> = one.record.set_deadline(Direction::Read, Some(soon)).collect();
     assert_eq!((stirred.len(), reader.waiter.claim.winner()), (1, token::DEADLINE));
-    assert_eq!(one.record.check(Direction::Read), Ok(()));
+    let checked = one.record.check(Direction::Read);
+    // Else this thread was held up.
+    assert!(checked == Ok(()) || Moment::now() >= soon);
     while Moment::now() < soon {
         thread::yield_now();
     }

@@ -314,13 +314,18 @@ mod tests {
 
     #[test]
     fn a_stop_keeps_a_blocked_receiver_waiting() {
-        let clock = Clock::new(Some(Moment::after(300 * MS)), None);
-        let rx = clock.receiver();
-        std::thread::scope(|s| {
-            let waiting = s.spawn(|| rx.recv_timeout(400 * MS));
-            std::thread::sleep(5 * MS);
-            assert!(clock.stop());
-            assert_eq!(waiting.join().unwrap(), Err(RecvTimeoutError::Timeout));
-        });
+        let stopped_in_time = |time: Duration| {
+            let clock = Clock::new(Some(Moment::after(time)), None);
+            let rx = clock.receiver();
+            std::thread::scope(|s| {
+                let waiting = s.spawn(|| rx.recv_timeout(time + 100 * MS));
+                std::thread::sleep(5 * MS);
+                let stopped = clock.stop();
+                let received = waiting.join().unwrap();
+                assert!(!stopped || received == Err(RecvTimeoutError::Timeout));
+                stopped
+            })
+        };
+        assert!([300, 3000, 30_000].into_iter().any(|ms| stopped_in_time(ms * MS)));
     }
 }

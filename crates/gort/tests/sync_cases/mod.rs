@@ -67,7 +67,7 @@ impl Begun {
         while !self.0.load(Ordering::Acquire) {
             a_moment();
         }
-        (0..3).for_each(|_| a_moment());
+        (0..50).for_each(|_| a_moment());
     }
 }
 

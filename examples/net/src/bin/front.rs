@@ -35,7 +35,7 @@ fn limits() -> Limits {
     if std::env::var_os("FRONT_HURRY").is_none() {
         return Limits::default();
     }
-    let short = Duration::from_millis(500);
+    let short = Duration::from_millis(1500);
     Limits {
         idle_time: 4 * short,
         head_time: short,
