@@ -13,6 +13,8 @@ fi
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 
+# Most tests wait for something, most of the time.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((2 * $(nproc)))}"
 status=0
 cargo test --no-fail-fast "$@" 2>&1 | tee "$log" || status=$?
 
