@@ -22,7 +22,8 @@
 //! 1. Only the holder of a direction's turn waits in that direction.
 //! 2. Before it waits, it has tried, and nobody has waited (has taken news away) since that try began. A holder that has
 //!    got the turn without delay knows this from `waits`, and does not try twice. As good as a try is to see that there was
-//!    no news since before somebody's call took everything (`call_emptying`).
+//!    no news since before somebody's call took everything (`call_emptying`). Who does not count on news need not have tried:
+//!    it waits for a short time only (`call_without_events`).
 //! 3. The registration ends before the descriptor is closed: fields are dropped in their order.
 //! 4. The descriptor is non-blocking, or `op` makes a call that does not block (`MSG_DONTWAIT`).
 //!
@@ -69,8 +70,8 @@ pub(super) struct NetFd {
     read: Side,
     write: Side,
     nonblocking: AtomicBool,
-    /// It is TCP, and not just said to be: a read that does not fill its buffer took everything.
-    is_tcp: bool,
+    /// Made here, or adopted and TCP indeed: what its type says of reads that do not fill their buffer is true.
+    trusted: bool,
     fd: OwnedFd,
 }
 
@@ -101,7 +102,7 @@ impl NetFd {
         if let Err(error) = mode {
             net_fd.registration = Err(error.raw_os_error());
         }
-        net_fd.is_tcp =
+        net_fd.trusted =
             sockopt::socket_protocol(&net_fd.fd).is_ok_and(|protocol| protocol == Some(ipproto::TCP));
         net_fd.side(Direction::Read).limit(read);
         net_fd.side(Direction::Write).limit(write);
@@ -123,7 +124,7 @@ impl NetFd {
             read: Side::default(),
             write: Side::default(),
             nonblocking: AtomicBool::new(false),
-            is_tcp: true,
+            trusted: true,
             fd,
         }
     }
@@ -164,7 +165,7 @@ impl NetFd {
         let mut op = |fd: BorrowedFd<'_>| {
             let before = poll.progress(dir);
             op(fd).inspect(|value| {
-                if self.is_tcp && took_all(value) {
+                if self.trusted && took_all(value) {
                     poll.emptied(dir, before);
                 }
             })

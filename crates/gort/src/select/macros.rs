@@ -206,7 +206,8 @@ macro_rules! __select {
 
     // ---- run ----
     (@bind ($bias:expr) [] $n:tt [] [$({$kind:ident $end:ident $value:tt $number:tt $result:tt $body:tt})+]) => {{
-        // SAFETY: the ends are bound around this block, and the memory before the choice.
+        // SAFETY: the ends are bound around this block, and stay borrowed while a value is computed (`Held`); the memory is bound
+        // before the choice.
         let mut memory = $crate::__rt_select::Memory::new();
         let chosen = unsafe {
             $crate::__rt_select::block(&[$($crate::__rt_select::Arm::$kind($end)),+], $bias, &mut memory)

@@ -82,7 +82,8 @@ impl UnixDatagram {
         calls::connect_at_once(&*self.0, &addr::to_kernel(addr)?)
     }
 
-    /// Waits for a datagram. What is longer than `buf` is cut off.
+    /// Waits for a datagram. What is longer than `buf` is cut off. Once reading is [shut down](UnixDatagram::shutdown) and nothing
+    /// is left: no bytes, from nobody.
     ///
     /// # Errors
     /// The kernel's.
@@ -91,7 +92,7 @@ impl UnixDatagram {
         Ok((size, addr::from_kernel(from)?))
     }
 
-    /// Waits for a datagram. What is longer than `buf` is cut off.
+    /// Waits for a datagram, as with [`recv_from`](UnixDatagram::recv_from).
     ///
     /// # Errors
     /// The kernel's.
