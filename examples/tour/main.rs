@@ -61,6 +61,7 @@ mod ownership;
 mod panics;
 mod ping_pong;
 mod pipeline;
+mod preemption;
 mod print_message;
 mod producers;
 mod race_outcomes;
@@ -75,6 +76,7 @@ mod select_fair;
 mod semaphore;
 mod states;
 mod switch_cost;
+mod system_call;
 mod tasks;
 mod ticker;
 mod timeout;
@@ -214,6 +216,8 @@ const CHAPTERS: &[(&str, &[Stop])] = &[
         &[
             ends("deadlock", "all goroutines are asleep", deadlock::run, deadlock::child),
             stop("blocked", "a blocked goroutine blocks nobody else", blocked::run),
+            stop("preemption", "who computes does not keep the processor", preemption::run),
+            stop("system_call", "a call that blocks its thread blocks nobody else", system_call::run),
             stop("states", "running, runnable, waiting", states::run),
             stop("gomaxprocs", "concurrency needs one processor, parallelism two", gomaxprocs::run),
             stop("work_stealing", "idle processors steal", work_stealing::run),

@@ -66,10 +66,16 @@ pub(crate) fn is_binary(head: &[u8]) -> bool {
     head.iter().take(8192).any(|&byte| byte == 0)
 }
 
-/// Where `text` may be cut so that no word is: behind its last ASCII white space, or `None` if it has none. An ASCII
-/// byte is never part of a longer UTF-8 sequence, so that no character is cut either.
+/// Where `text` may be cut so that no word is: behind its last ASCII byte that no word has, or `None` without such a
+/// byte. An ASCII byte is never part of a longer UTF-8 sequence, so that no character is cut either.
 pub(crate) fn last_cut(text: &[u8]) -> Option<usize> {
-    text.iter().rposition(u8::is_ascii_whitespace).map(|at| at + 1)
+    let separates = |byte: &u8| byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'\'';
+    text.iter().rposition(separates).map(|at| at + 1)
+}
+
+/// Where `text` may be cut so that no character is, though perhaps a word: before its last character.
+pub(crate) fn last_character(text: &[u8]) -> usize {
+    text.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(text.len())
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -109,14 +115,22 @@ mod tests {
     }
 
     #[test]
-    fn pieces_cut_at_white_space_count_like_the_whole() {
-        let text = "Ünïcödé  wörds\n\u{3000}and é\u{ff}é don't \u{1F600} end".as_bytes();
+    fn pieces_cut_between_words_count_like_the_whole() {
+        let text = "Ünïcödé  wörds\n\u{3000}and é\u{ff}é don't {\"a\":[1,2.5]}\0x \u{1F600} end".as_bytes();
         for split in 0..text.len() {
             let cut = last_cut(&text[..split]).unwrap_or(0);
             let mut pieces = count(&text[..cut]);
             pieces.merge(count(&text[cut..]));
             assert_eq!(pieces, count(text), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn no_character_is_cut() {
+        assert_eq!(last_character("aé".as_bytes()), 1);
+        assert_eq!(last_character("né\u{1F600}".as_bytes()), 3);
+        assert_eq!(last_character(b"ab"), 1);
+        assert_eq!(last_character(b"\x80\x80"), 2);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod pipeline;
 mod report;
 mod walk;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ struct Args {
     #[arg(long, value_parser = duration)]
     limit: Option<Duration>,
     /// Read at most this many files per second
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     rate: Option<u32>,
     /// No progress bar, and nothing about what was skipped
     #[arg(long)]
@@ -71,7 +72,10 @@ fn main() -> ExitCode {
         runtime::gomaxprocs(procs.into());
     }
     let summary = count_words(&args);
-    report::print(&summary, args.top, args.json, args.quiet);
+    if let Err(error) = report::print(&summary, args.top, args.json, args.quiet) {
+        let _ = writeln!(std::io::stderr(), "wordcount: the result can not be written: {error}");
+        return ExitCode::FAILURE;
+    }
     match summary.stopped {
         Some(Stop::Interrupt) => ExitCode::from(130), // as a shell says of a program that Ctrl-C has ended
         _ => ExitCode::SUCCESS,

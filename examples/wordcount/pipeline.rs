@@ -12,7 +12,8 @@
 //! 2. The end of input runs through by ownership: a stage's goroutines drop their senders when they end, the next
 //!    stage's loop ends when the last is gone. `news` closes when nobody is left to report.
 //! 3. `stop` is a channel that is closed to stop early. Only the walker and the readers look at it, whenever they could
-//!    wait and between two pieces. What has been read is still counted; then 2 applies.
+//!    wait and between two pieces. What has been read is still counted; then 2 applies. A read that does not return (a
+//!    network drive that is gone) is waited for; a second Ctrl-C does not wait.
 //! 4. The caller takes everything from `news` until it closes, so nobody waits for ever on sending it; and `run`
 //!    returns after all goroutines have ended.
 
@@ -30,6 +31,10 @@ use crate::walk::{Seen, Walk};
 
 /// About as much of a file as is read and counted in one go.
 const PIECE: usize = 256 * 1024;
+
+/// So much text without a place between two words is cut nevertheless, so that a file that is one word needs no more
+/// memory than others.
+const LONGEST: usize = 16 * 1024 * 1024;
 
 /// A counter hands its counts over when it knows this many different words, and at its end.
 const HANDOVER: usize = 16 * 1024;
@@ -179,7 +184,8 @@ impl Reader {
         }
     }
 
-    /// Sends the file in pieces of about [`PIECE`] bytes that cut no word. Without any white space a piece grows.
+    /// Sends the file in pieces of about [`PIECE`] bytes that cut no word. Within a long word a piece grows up to
+    /// [`LONGEST`].
     fn read_pieces(&self, path: &Path, mut file: File) -> std::io::Result<News> {
         let mut bytes = 0;
         let mut text = Vec::new();
@@ -196,8 +202,10 @@ impl Reader {
                 return Ok(News::Read { bytes });
             }
             // What was carried over has no cut, so that only the new part need be looked at.
-            if let Some(cut) = count::last_cut(&text[length..]) {
-                let rest = text.split_off(length + cut);
+            let cut = count::last_cut(&text[length..]).map(|cut| length + cut);
+            let too_long = text.len() >= LONGEST;
+            if let Some(cut) = cut.or_else(|| too_long.then(|| count::last_character(&text))) {
+                let rest = text.split_off(cut);
                 self.send(std::mem::replace(&mut text, rest));
             }
             if stopped(&self.stop) {

@@ -1,6 +1,6 @@
 //! What people and programs see: the summary, and the bar while they wait. Counts nothing and starts nothing.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -68,24 +68,30 @@ impl Summary {
     }
 }
 
-/// Prints the result on stdout, and on stderr what was skipped.
-pub(crate) fn print(summary: &Summary, top: usize, json: bool, quiet: bool) {
+/// Prints the result on stdout, and on stderr what was skipped. An error: the result can not be written.
+pub(crate) fn print(summary: &Summary, top: usize, json: bool, quiet: bool) -> io::Result<()> {
     if !quiet && !json {
-        print_skipped(summary);
+        // Without a stderr the result is still worth having.
+        let _ = print_skipped(summary);
     }
     let text = if json { as_json(summary, top) } else { as_text(summary, top) };
-    // A reader that has gone away, as in `wordcount | head -1`, is no error of ours.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    match io::stdout().write_all(text.as_bytes()) {
+        // A reader that has gone away, as in `wordcount | head -1`, is no error of ours.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
-fn print_skipped(summary: &Summary) {
+fn print_skipped(summary: &Summary) -> io::Result<()> {
+    let mut stderr = io::stderr().lock();
     for (path, why) in &summary.named {
-        eprintln!("skipped {}: {why}", path.display());
+        writeln!(stderr, "skipped {}: {why}", path.display())?;
     }
     let others = summary.binary + summary.skipped - summary.named.len() as u64;
     if others > 0 {
-        eprintln!("skipped {others} more");
+        writeln!(stderr, "skipped {others} more")?;
     }
+    Ok(())
 }
 
 fn as_text(summary: &Summary, top: usize) -> String {
@@ -178,7 +184,7 @@ impl Progress {
 
 /// Whether anybody would see a bar.
 pub(crate) fn wants_bar(quiet: bool) -> bool {
-    !quiet && std::io::stderr().is_terminal()
+    !quiet && io::stderr().is_terminal()
 }
 
 /// Draws the bar ten times a second until `finished` is closed. Runs as a goroutine of its own.

@@ -1,6 +1,9 @@
 //! Goroutines that block their thread, with and without saying so: nobody else notices.
 
-use crate::child::ok;
+use std::os::unix::process::CommandExt;
+use std::ptr;
+
+use crate::child::{ending, ok, run};
 
 ok! {
     a_fifo_whose_writer_is_a_goroutine "block-fifo"
@@ -17,4 +20,28 @@ ok! {
     parking_in_an_announced_call "announced-parks"
     panicking_in_an_announced_call "announced-panics"
     two_hundred_announced_calls "announced-200"
+}
+
+/// As in some sandboxes. (Where it is not allowed to take `/proc` away, it is there.)
+#[test]
+fn without_proc_a_lock_of_std_whose_holder_is_parked() {
+    for name in ["block-mutex-parked", "midst-malloc"] {
+        let mut command = ending(&[name]);
+        // SAFETY: system calls with texts that are constants.
+        unsafe {
+            command.pre_exec(|| {
+                if libc::unshare(libc::CLONE_NEWNS) == 0 {
+                    let (none, root, proc) = (c"none".as_ptr(), c"/".as_ptr(), c"/proc".as_ptr());
+                    let own =
+                        libc::mount(none, root, ptr::null(), libc::MS_REC | libc::MS_PRIVATE, ptr::null())
+                            == 0;
+                    if own {
+                        libc::mount(none, proc, c"tmpfs".as_ptr(), 0, ptr::null());
+                    }
+                }
+                Ok(())
+            });
+        }
+        run(command.env("GOMAXPROCS", "1")).status(0).said(&["ok"]);
+    }
 }

@@ -25,6 +25,17 @@ fn is_reported_on_any_number_of_processors() {
     }
 }
 
+#[test]
+fn the_last_thing_that_could_happen_goes_away() {
+    deadlock(&end(&["deadlock-after-a-call"]));
+    deadlock(&end(&["deadlock-after-a-timer"]));
+}
+
+#[test]
+fn is_reported_past_whoever_holds_stderr() {
+    deadlock(&end(&["deadlock-stderr-locked"]));
+}
+
 /// The name that the goroutine was given, and what its header must say.
 const WAITS: &[(&str, &str)] = &[
     ("main", "chan receive"),

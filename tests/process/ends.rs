@@ -16,6 +16,11 @@ fn main_returns_and_the_process_ends_at_once() {
 }
 
 #[test]
+fn main_returns_while_somebody_holds_stdout() {
+    end(&["main-returns-stdout-held"]).status(0).said(&["main returns"]);
+}
+
+#[test]
 fn an_exit_code_becomes_the_status() {
     end(&["exit-code"]).status(7);
 }
@@ -36,6 +41,8 @@ fn a_panic_that_nobody_joins_ends_the_process_if_so_chosen() {
         for unjoined in ["detached", "dropped-after"] {
             how(unjoined).status(2).said(&[]).complained("fell over").complained("panic: fell over\n");
         }
+        // Who drops the handle is not who has panicked.
+        how("dropped-after").silent_about("goroutine 1 [running]");
         how("statement").status(2).said(&[]).complained("panic: fell over formatted\n");
         how("other-payload").status(2).said(&[]).complained("panic: Box<dyn Any>\n");
         for taken in ["joined", "caught", "goexit"] {

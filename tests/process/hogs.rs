@@ -43,12 +43,13 @@ fn a_deadlock_after_hogs_is_told() {
 
 #[test]
 fn preemption_can_be_switched_off() {
-    for (what, says) in [("nothing", "nobody else ran"), ("checkpoints", "others ran")] {
+    for (what, says) in [("nothing", "nobody else ran"), ("channels", "others ran"), ("looks", "others ran")]
+    {
         let mut command = ending(&["hog-switched-off", what]);
         let ended = run(command.env("GOMAXPROCS", "1").env("GORT_DEBUG", "asyncpreemptoff=1"));
         ended.status(0).said(&[says]);
     }
-    let ended = run(ending(&["hog-switched-off", "checkpoints"]).env("GOMAXPROCS", "1"));
+    let ended = run(ending(&["hog-switched-off", "channels"]).env("GOMAXPROCS", "1"));
     ended.status(0).said(&["others ran"]);
 }
 

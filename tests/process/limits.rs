@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::{io, mem};
 
-use crate::child::{Ended, ending, run};
+use crate::child::{Ended, ending, ok_on, run};
 
 #[test]
 fn too_many_threads_are_fatal() {
@@ -122,4 +122,13 @@ fn the_usual_stack_size_is_read_from_the_environment() {
             .complained(&format!("gort: the runtime can not be started: GORT_STACK={nonsense}: "))
             .complained("between 65536 (64 KiB) and 1073741824 (1 GiB) can be had");
     }
+    stack("64k", "1").status(101).complained("GORT_STACK=64k: gort: not a number of bytes; ");
+    stack("1000", "1")
+        .status(101)
+        .complained("GORT_STACK=1000: gort: stack size out of range: 1000 bytes asked for, ");
+}
+
+#[test]
+fn memory_of_idle_stacks_is_given_back_by_processors_that_go() {
+    ok_on(&["8"], "idle-stacks");
 }

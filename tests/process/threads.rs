@@ -32,6 +32,28 @@ fn no_thread_at_all_is_fatal() {
 }
 
 #[test]
+fn hogs_at_the_limit_of_threads_take_turns() {
+    for procs in ["1", "2", "4"] {
+        let ended = run(ending(&["thread-limit-of-hogs"]).env("GOMAXPROCS", procs));
+        ended
+            .status(0)
+            .said(&["ok"])
+            .complained("runtime: 20-thread limit reached: goroutines that compute take turns");
+    }
+}
+
+/// It may well be a standstill, but no silent one.
+#[test]
+fn no_thread_for_long_is_said() {
+    let ended = run(ending(&["thread-last-tied", "5"]).env("GOMAXPROCS", "1"));
+    if ended.stdout.is_empty() {
+        ended
+            .signal(libc::SIGALRM)
+            .complained("runtime: failed to create new OS thread (have 1 already; errno=11)\n");
+    }
+}
+
+#[test]
 fn few_threads_are_made_do_with() {
     for limit in ["5", "6", "7", "10"] {
         let ended = run(ending(&["thread-none-left", limit]).env("GOMAXPROCS", "4"));

@@ -83,6 +83,9 @@ impl Alarm {
         drop(inside);
         if was_set {
             self.release();
+            if when == Moment::NEVER {
+                rt.rouse_monitor();
+            }
         }
         was_set
     }
@@ -95,6 +98,10 @@ impl Alarm {
         };
         if stopped {
             self.release();
+            if let Some(rt) = runtime() {
+                // It may have been the last thing that could happen.
+                rt.rouse_monitor();
+            }
         }
         stopped
     }

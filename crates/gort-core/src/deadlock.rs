@@ -73,6 +73,12 @@ pub(crate) fn check(rt: &Runtime) -> Verdict {
     }
 }
 
+/// Whether something inside the runtime will go on, or something from outside may wake somebody: whoever ends that rouses the
+/// monitor.
+pub(crate) fn may_go_on(rt: &Runtime) -> bool {
+    something_runs(rt) || outside::is_left()
+}
+
 fn something_runs(rt: &Runtime) -> bool {
     // SeqCst: pairs with the count in `blocking`, which is taken before the caller's processor can become idle, and given
     // back only by a machine that has a processor again. So all idle and none in a call means that none comes back.

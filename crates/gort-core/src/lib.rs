@@ -31,6 +31,7 @@ mod sched;
 pub mod snapshot;
 pub mod spawn;
 mod stack;
+pub mod stderr;
 mod sys;
 mod sysmon;
 mod timers;

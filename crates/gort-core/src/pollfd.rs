@@ -208,6 +208,7 @@ impl PollFd {
     fn forget(&self, direction: Direction, waiter: &Waiter) {
         self.record.forget(direction, waiter);
         poller().fewer_wait(1);
+        network::rouse_monitor();
     }
 }
 
@@ -248,6 +249,9 @@ unsafe fn wake(waiter: NonNull<Waiter>) {
 
 /// Tells those who were taken out of their lists: each goes on.
 fn tell(poller: &Poller, gone: Ready) {
+    if gone.is_empty() {
+        return;
+    }
     poller.fewer_wait(gone.len());
     for (waiter, who) in gone {
         match who {
@@ -257,4 +261,5 @@ fn tell(poller: &Poller, gone: Ready) {
             Who::Call(call) => unsafe { call(waiter) },
         }
     }
+    network::rouse_monitor();
 }

@@ -3,6 +3,7 @@
 //! There is one runtime in a process. The first entry makes it; it stays until the process ends. Entering starts a main
 //! goroutine and blocks the thread until it is done.
 
+use std::fmt;
 use std::io;
 use std::panic::Location;
 use std::sync::OnceLock;
@@ -31,7 +32,7 @@ pub fn is_started() -> bool {
 /// Makes sure that the runtime exists. `options` count if it did not exist before.
 ///
 /// # Errors
-/// The system gives no thread, or no memory.
+/// The system gives no thread, or no memory; `GORT_STACK` is no size of a stack.
 pub fn start(options: Options) -> io::Result<()> {
     static STARTED: OnceLock<Result<(), io::Error>> = OnceLock::new();
     match STARTED.get_or_init(|| build(options)) {
@@ -65,11 +66,13 @@ fn default_class() -> io::Result<Class> {
     let Some(text) = std::env::var_os("GORT_STACK") else {
         return Ok(class::for_bytes(class::DEFAULT_BYTES).expect("the default is in range"));
     };
-    let bytes = text.to_str().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-    class::for_bytes(bytes).map_err(|error| {
-        let text = format!("GORT_STACK={}: {error}", text.to_string_lossy());
+    let wrong = |why: &dyn fmt::Display| {
+        let text = format!("GORT_STACK={}: {why}", text.to_string_lossy());
         io::Error::new(io::ErrorKind::InvalidInput, text)
-    })
+    };
+    let bytes = text.to_str().and_then(|text| text.trim().parse().ok());
+    let bytes = bytes.ok_or_else(|| wrong(&class::NotANumber))?;
+    class::for_bytes(bytes).map_err(|error| wrong(&error))
 }
 
 /// For the signal handler: reads the per-thread word and atomics, nothing else.

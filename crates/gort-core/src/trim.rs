@@ -19,7 +19,7 @@ const BATCH: usize = 256;
 pub(crate) struct Trimmer {
     rt: &'static Runtime,
     next: Moment,
-    /// Goroutines created when it last looked: without new ones there is nothing new to trim.
+    /// Goroutines that had come to the pool when it last looked: without new ones there is nothing new to trim.
     seen: u64,
     pending: bool,
 }
@@ -31,7 +31,7 @@ impl Trimmer {
 
     /// Whether stacks are waiting to become old.
     pub(crate) fn has_work(&self) -> bool {
-        self.pending || self.seen != self.rt.created()
+        self.pending || self.seen != self.rt.pool.gained()
     }
 
     pub(crate) fn look(&mut self, now: Moment) {
@@ -39,7 +39,7 @@ impl Trimmer {
             return;
         }
         self.next = now.plus(PERIOD);
-        self.seen = self.rt.created();
+        self.seen = self.rt.pool.gained();
         self.pending = false;
         for class in 0..class::COUNT as class::Class {
             self.trim_class(class);
@@ -56,7 +56,7 @@ impl Trimmer {
             left -= wanted;
             self.pending |= age(&batch);
             // They have just been looked at in the order of their coldness; the others come next.
-            batch.iter().flatten().for_each(|&g| self.rt.pool.put(g));
+            batch.iter().flatten().for_each(|&g| self.rt.pool.put_back(g));
         }
     }
 }

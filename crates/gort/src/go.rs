@@ -205,7 +205,7 @@ where
     // SAFETY: the caller's promise.
     let id = unsafe {
         spawn::spawn(spec, move || {
-            let result = catch_unwind(AssertUnwindSafe(f));
+            let result = theirs.unless_detached(catch_unwind(AssertUnwindSafe(f)));
             about_to_tell();
             theirs.complete(result);
             after();
@@ -307,11 +307,41 @@ fn packet<T>(belongs: Belongs) -> (JoinEnd<T>, RunEnd<T>) {
     (JoinEnd { packet, owns: PhantomData }, RunEnd { packet, owns: PhantomData })
 }
 
+impl<T> Packet<T> {
+    /// Deals with a result that nobody takes; `whose`, if it is known. If its drop panics that counts as a panic of the
+    /// goroutine.
+    fn untaken(&self, result: Result<T>, whose: Option<GoroutineId>) {
+        let unwound = match result {
+            Ok(value) => catch_unwind(AssertUnwindSafe(|| drop(value))).err(),
+            Err(payload) => Some(payload),
+        };
+        match (unwound, &self.belongs) {
+            (None, _) => (),
+            (Some(payload), Belongs::Scope(scope)) => scope.keep(payload),
+            (Some(payload), _) => panic_policy::unjoined_of(payload, whose),
+        }
+    }
+}
+
 impl<T> RunEnd<T> {
+    /// The result; or nothing if nobody will take it, as far as is known now. Then it is dropped here, by a goroutine that
+    /// still counts and has its locals.
+    #[inline]
+    fn unless_detached(&self, result: Result<T>) -> Option<Result<T>> {
+        // SAFETY: invariant 3: the packet is there until this end is done.
+        let packet = unsafe { self.packet.as_ref() };
+        // Relaxed: nothing is read that was written before the mark.
+        if packet.state.load(Ordering::Relaxed) & DETACHED == 0 {
+            return Some(result);
+        }
+        packet.untaken(result, park::goroutine_id());
+        None
+    }
+
     /// The goroutine's last word.
-    fn complete(self, result: Result<T>) {
+    fn complete(self, result: Option<Result<T>>) {
         // SAFETY: invariant 1: nobody looks before DONE, which is not set yet. Invariant 3: the packet is there.
-        unsafe { *self.packet.as_ref().result.get() = Some(result) };
+        unsafe { *self.packet.as_ref().result.get() = result };
         // The drop sets DONE.
     }
 }
@@ -330,7 +360,10 @@ impl<T> Drop for RunEnd<T> {
             unsafe { park::ready_last(joiner.expect("an awaited packet has a joiner")) };
         } else if before & DETACHED != 0 {
             // SAFETY: invariant 3: we come second.
-            drop(unsafe { Box::from_raw(self.packet.as_ptr()) });
+            let mut packet = unsafe { Box::from_raw(self.packet.as_ptr()) };
+            if let Some(result) = packet.result.get_mut().take() {
+                packet.untaken(result, park::goroutine_id());
+            }
         }
     }
 }
@@ -387,23 +420,11 @@ impl<T> Drop for JoinEnd<T> {
         // AcqRel: invariants 1 and 3.
         if self.shared().state.fetch_or(DETACHED, Ordering::AcqRel) & DONE != 0 {
             // SAFETY: invariant 3: we come second.
-            drop(unsafe { Box::from_raw(self.packet.as_ptr()) });
-        }
-    }
-}
-
-impl<T> Drop for Packet<T> {
-    fn drop(&mut self) {
-        let Some(result) = self.result.get_mut().take() else { return };
-        // A result that nobody takes and whose own drop panics counts as a panic of the goroutine.
-        let unwound = match result {
-            Ok(value) => catch_unwind(AssertUnwindSafe(|| drop(value))).err(),
-            Err(payload) => Some(payload),
-        };
-        match (unwound, &self.belongs) {
-            (None, _) => (),
-            (Some(payload), Belongs::Scope(scope)) => scope.keep(payload),
-            (Some(payload), _) => panic_policy::unjoined(payload),
+            let mut packet = unsafe { Box::from_raw(self.packet.as_ptr()) };
+            if let Some(result) = packet.result.get_mut().take() {
+                // (Its goroutine is no more, and ours is another one.)
+                packet.untaken(result, None);
+            }
         }
     }
 }

@@ -411,7 +411,7 @@ struct Abort;
 
 impl Drop for Abort {
     fn drop(&mut self) {
-        eprintln!("fatal error: a goroutine-local value panicked on drop");
+        gort_core::stderr::write(b"fatal error: a goroutine-local value panicked on drop\n");
         std::process::abort();
     }
 }

@@ -7,6 +7,8 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use gort_core::ids::GoroutineId;
+
 /// What [`JoinHandle::join`](crate::JoinHandle::join) returns as the error of a goroutine that ended by [`goexit`](crate::goexit).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Goexit;
@@ -63,9 +65,15 @@ pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// The payload of a panic that nobody will take.
+/// The payload of a panic of the calling goroutine that nobody will take.
 #[cold]
 pub(crate) fn unjoined(payload: Box<dyn Any + Send>) {
+    unjoined_of(payload, gort_core::park::goroutine_id());
+}
+
+/// The payload of a panic that nobody will take, and whose it was, if that is known.
+#[cold]
+pub(crate) fn unjoined_of(payload: Box<dyn Any + Send>, whose: Option<GoroutineId>) {
     if payload.is::<Goexit>() || current() != CRASH {
         discard(payload);
         return;
@@ -75,8 +83,8 @@ pub(crate) fn unjoined(payload: Box<dyn Any + Send>) {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("Box<dyn Any>");
-    let id = gort_core::park::goroutine_id()
-        .map_or_else(String::new, |id| format!("\n\ngoroutine {id} [running]:"));
-    eprintln!("panic: {text}{id}\n[ended by GORT_PANIC=crash: nobody joins this goroutine]");
+    let id = whose.map_or_else(String::new, |id| format!("\n\ngoroutine {id} [running]:"));
+    let text = format!("panic: {text}{id}\n[ended by GORT_PANIC=crash: nobody joins this goroutine]\n");
+    gort_core::stderr::write(text.as_bytes());
     std::process::exit(2)
 }

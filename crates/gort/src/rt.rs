@@ -3,6 +3,9 @@
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, Location, resume_unwind};
 use std::process::{ExitCode, Termination};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use gort_core::ids::WaitReason;
 use gort_core::park;
@@ -27,7 +30,8 @@ pub use crate::go::detached;
 /// guard of std across a call that may park. `docs/SAFETY.md` says which calls may park and how to keep the promise.
 ///
 /// # Panics
-/// Passes on a panic of `main`. Panics if the runtime can not be started: no threads, no memory.
+/// Passes on a panic of `main`. Panics if the runtime can not be started: no threads, no memory, a `GORT_STACK` that is
+/// no size of a stack.
 ///
 /// # Examples
 /// ```
@@ -49,6 +53,9 @@ where
 {
     enter(Options::new(), Location::caller(), main)
 }
+
+/// How long main's end waits for stdout's lock.
+const STDOUT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the attributes were given.
 #[derive(Clone, Copy, Debug)]
@@ -90,9 +97,26 @@ pub unsafe fn enter_main<T: Termination + 'static>(
     main: impl FnOnce() -> T + Send + 'static,
 ) -> ExitCode {
     let code = enter(options, Location::caller(), move || main().report());
-    // What main printed is out before the process ends under the feet of whoever still prints.
-    let _ = std::io::stdout().flush();
+    flush_stdout();
     code
+}
+
+/// What main printed is out before the process ends under the feet of whoever still prints. But somebody may hold stdout's
+/// lock for good, and that must not keep the process alive: so it is a thread that waits for the lock.
+fn flush_stdout() {
+    let (has_lock, told) = mpsc::sync_channel(1);
+    let flush = move || {
+        let mut stdout = std::io::stdout().lock();
+        let _ = has_lock.send(());
+        let _ = stdout.flush();
+        drop(stdout);
+        drop(has_lock);
+    };
+    let flushing = thread::Builder::new().name("gort-flush".into()).spawn(flush);
+    if flushing.is_ok() && told.recv_timeout(STDOUT_PATIENCE).is_ok() {
+        // However long that takes: whoever reads it may be slow.
+        let _ = told.recv();
+    }
 }
 
 /// The body of a `#[gort::test(..)]`.

@@ -13,7 +13,7 @@ pub use crate::panic_policy::PanicPolicy;
 ///
 /// The default is the environment variable `GOMAXPROCS` if it is a positive number, else the number of CPUs this process
 /// may use, or at least 2 and no more than its cgroup's CPU quota; then it follows changes of these. More than 1024 is
-/// taken as 1024. Go's `runtime.GOMAXPROCS`.
+/// taken as 1024. Setting it yields. Go's `runtime.GOMAXPROCS`.
 ///
 /// # Panics
 /// Outside the runtime.
@@ -42,7 +42,8 @@ pub fn goroutine_id() -> Option<GoroutineId> {
 }
 
 /// Sets the most threads that the runtime may have, and returns the old limit (10,000 at first). A program that needs
-/// more ends with Go's `fatal error: thread exhaustion`. Go's `debug.SetMaxThreads`.
+/// more, for calls that block, ends with Go's `fatal error: thread exhaustion`; goroutines that were stopped while they
+/// computed keep their threads, and at the limit take turns, before others begin. Go's `debug.SetMaxThreads`.
 ///
 /// # Panics
 /// Outside the runtime.

@@ -1,10 +1,12 @@
 //! Counting goroutines exactly, which takes a process of its own: a single test.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use gort::Builder;
+use gort::channel::Sender;
 use gort::runtime::{dump, num_goroutine, set_max_stack, stats};
 
 fn headers(dump: &str) -> usize {
@@ -80,6 +82,34 @@ fn goroutines_are_counted() {
     }
     refuses_stacks_above_the_limit();
     becomes(1);
+    results_nobody_takes_are_dropped_by_who_still_counts();
+    becomes(1);
+}
+
+/// And has its locals.
+fn results_nobody_takes_are_dropped_by_who_still_counts() {
+    gort::local! {
+        static KEPT: Cell<u32> = const { Cell::new(0) };
+    }
+    struct Looks(Sender<u32>);
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            self.0.send(KEPT.get()).unwrap(); // twice: waits here for main
+            self.0.send(KEPT.get()).unwrap();
+        }
+    }
+    let (go_on, wait) = gort::chan::<()>(0);
+    let (tell, told) = gort::chan(0);
+    drop(gort::go(move || {
+        let _ = wait.recv();
+        KEPT.set(5);
+        Looks(tell)
+    }));
+    go_on.close();
+    assert_eq!(told.recv(), Ok(5));
+    assert_eq!(num_goroutine(), 2);
+    assert_eq!(headers(&dump()), 2);
+    assert_eq!(told.recv(), Ok(5));
 }
 
 fn refuses_stacks_above_the_limit() {

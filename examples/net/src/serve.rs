@@ -5,7 +5,8 @@
 //! makes a program of it: the first Ctrl-C or SIGTERM ends the context, a second one ends the process at once, and so
 //! does a connection that takes longer than [`GRACE`] to come to its end.
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,13 +37,13 @@ where
             Ok(stream) => stream,
             // Out of descriptors, the iterator pauses; other errors are those of one connection.
             Err(error) => {
-                eprintln!("accept: {error}");
+                complain(format_args!("accept: {error}"));
                 continue;
             }
         };
         let (ctx, handle) = (ctx.clone(), Arc::clone(&handle));
         connections.go(move || match handle(stream, &ctx) {
-            Err(error) if !is_leaving(&error) => eprintln!("connection: {error}"),
+            Err(error) if !is_leaving(&error) => complain(format_args!("connection: {error}")),
             _ => {}
         });
     }
@@ -67,7 +68,7 @@ where
     let place = std::env::args().nth(1).unwrap_or_else(|| "0".into());
     let place = if place.contains(':') { place } else { format!("127.0.0.1:{place}") };
     let listener = TcpListener::bind(place)?;
-    println!("listening on {}", listener.local_addr()?);
+    say(format_args!("listening on {}", listener.local_addr()?));
     let (ctx, stop) = signal::notify_context(gort::context::background(), &[SIGINT, SIGTERM]);
 
     let (over, all_served) = gort::chan::<()>(0);
@@ -79,16 +80,26 @@ where
 
     let _ = ctx.done().recv(); // closed, never sent to: this is what waits for the signal
     if let Some(cause) = ctx.cause() {
-        println!("ending: {cause}");
+        say(format_args!("ending: {cause}"));
     }
     stop.cancel(); // from here on a second signal ends the process
     gort::select! {
         recv(all_served) -> _ => {
-            println!("all connections have ended");
+            say(format_args!("all connections have ended"));
             Ok(ExitCode::SUCCESS)
         }
         default(GRACE + Duration::from_secs(1)) => Ok(ExitCode::FAILURE),
     }
+}
+
+/// A line on stdout. A server goes on when nobody reads what it says (`println!` would panic).
+fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// A line on stderr, if it takes one.
+fn complain(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Ends what `stream` waits for, with `TimedOut`, as soon as `ctx` is done, for as long as the result lives. The

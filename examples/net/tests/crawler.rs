@@ -78,6 +78,20 @@ fn many_find_what_one_finds() {
     }
 }
 
+/// What went wrong is SQLite's to tell, and the workers do not go on for a result that nobody takes.
+#[gort::test(unsafe(migrate))]
+fn a_store_that_fails_ends_the_crawl_and_tells_why() {
+    let directory = Directory::new("fails");
+    let file = directory.file("pages.db");
+    let (url, _stop) = site(1_000_000);
+    let store = Store::open(&file).unwrap();
+    rusqlite::Connection::open(&file).unwrap().execute_batch("DROP TABLE pages").unwrap();
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+    let fetcher = Fetcher::new(100_000, PATIENCE);
+    let error = crawler::crawl(&gort::context::background(), &url, 24, &fetcher, store, &bar).unwrap_err();
+    assert!(error.to_string().contains("no such table: pages"), "{error}");
+}
+
 #[gort::test(unsafe(migrate))]
 fn a_host_is_asked_at_its_pace() {
     let limits = HostLimits::new(100);

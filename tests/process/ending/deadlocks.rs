@@ -13,6 +13,9 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("deadlock-simple", simple),
     ("deadlock-everything", everything),
     ("deadlock-after-threads", after_threads),
+    ("deadlock-after-a-call", after_a_call),
+    ("deadlock-after-a-timer", after_a_timer),
+    ("deadlock-stderr-locked", stderr_locked),
     ("deadlock-threads-parked", threads_parked),
     ("deadlock-many", many),
     ("deadlock-two-runs", two_runs),
@@ -113,6 +116,45 @@ fn after_threads() -> ExitCode {
             std::mem::forget(tx);
         });
         let _ = rx.recv();
+    })
+}
+
+/// By then the monitor has nothing to look after, and sleeps.
+const LONG: Duration = Duration::from_secs(6);
+
+/// Who was in a call that nobody announced ends without a processor.
+fn after_a_call() -> ExitCode {
+    enter(|| {
+        let group = WaitGroup::new();
+        group.add(1);
+        gort::go(|| std::thread::sleep(LONG));
+        group.wait();
+    })
+}
+
+/// A thread stops the timer that could have happened, and ends.
+fn after_a_timer() -> ExitCode {
+    enter(|| {
+        let timer = gort::time::after_func(Duration::from_secs(3600), || say("never"));
+        std::thread::spawn(move || {
+            std::thread::sleep(LONG);
+            timer.stop();
+        });
+        waits_in_a_function_of_its_own();
+    })
+}
+
+/// A thread that waits for good holds what everybody prints with.
+fn stderr_locked() -> ExitCode {
+    enter(|| {
+        let (tx, rx) = gort::chan::<()>(0);
+        let other = rx.clone();
+        std::thread::spawn(move || {
+            let _stderr = std::io::stderr().lock();
+            other.recv()
+        });
+        let _ = rx.recv();
+        drop(tx);
     })
 }
 

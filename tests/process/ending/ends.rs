@@ -10,6 +10,7 @@ use super::{argument, enter, say};
 
 pub(crate) const ALL: &[super::Ending] = &[
     ("main-returns", main_returns),
+    ("main-returns-stdout-held", main_returns_stdout_held),
     ("exit-code", exit_code),
     ("panics", panics),
     ("panic-in-scope", panic_in_scope),
@@ -53,6 +54,24 @@ fn main_returns() -> ExitCode {
         say("main returns");
         std::mem::forget(tx);
     })
+}
+
+/// Somebody holds for good what main flushes at its end.
+fn main_returns_stdout_held() -> ExitCode {
+    let main = || {
+        say("main returns");
+        let (holds, held) = gort::chan(0);
+        gort::go(move || {
+            gort::pin_thread(|| {
+                let _stdout = std::io::stdout().lock();
+                holds.send(()).unwrap();
+                gort::sleep(Duration::from_secs(3600));
+            })
+        });
+        held.recv().unwrap();
+    };
+    // SAFETY: as for `enter`.
+    unsafe { gort::__rt::enter_main(gort::__rt::Options::new(), main) }
 }
 
 fn exit_code() -> ExitCode {

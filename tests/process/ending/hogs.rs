@@ -290,7 +290,7 @@ fn switched_off() -> ExitCode {
         let (stop, computes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let others_ran = Arc::new(AtomicBool::new(false));
         // Without checkpoints the loop would go on for ever.
-        let patience = if what == "checkpoints" { 30_000 * MS } else { 500 * MS };
+        let patience = if what == "nothing" { 500 * MS } else { 30_000 * MS };
         let began = Instant::now();
         gort::go({
             let (stop, computes, others_ran) = (stop.clone(), computes.clone(), others_ran.clone());
@@ -304,12 +304,18 @@ fn switched_off() -> ExitCode {
         });
         gort::gosched();
         let (tx, rx) = gort::chan(1);
+        let mut look = gort::channel::Select::new();
+        look.recv(&rx);
         // From here on: before, the other one may have had its turn at any time.
         computes.store(true, Ordering::Relaxed);
         while !stop.load(Ordering::Relaxed) && began.elapsed() < patience {
-            if what == "checkpoints" {
-                tx.send(()).unwrap();
-                rx.recv().unwrap();
+            match what.as_str() {
+                "channels" => {
+                    tx.send(()).unwrap();
+                    rx.recv().unwrap();
+                }
+                "looks" => assert!(look.try_ready().is_err()),
+                _ => {}
             }
         }
         say(if others_ran.load(Ordering::Relaxed) { "others ran" } else { "nobody else ran" });

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::tools::{bounded, compute, wait_until};
 use super::{argument, enter, say};
 
 pub(crate) const ALL: &[super::Ending] = &[
@@ -15,6 +16,7 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("timers-no-thread", timers_no_thread),
     ("procs", procs),
     ("stack", stack),
+    ("idle-stacks", idle_stacks),
 ];
 
 /// More goroutines block than there may be threads.
@@ -150,4 +152,41 @@ fn stack() -> ExitCode {
     }
     let kib: usize = argument().parse().unwrap();
     enter(move || say(gort::go(move || use_up(kib)).join().unwrap()))
+}
+
+/// A thousand stacks that were deep once, on processors of which most are not wanted any more.
+fn idle_stacks() -> ExitCode {
+    #[inline(never)]
+    fn dig() {
+        std::hint::black_box([1u8; 100 * 1024]);
+    }
+    const MIB: usize = 1 << 20;
+    bounded(|| {
+        let before = resident("VmRSS:");
+        let (go_on, wait) = gort::chan::<()>(0);
+        gort::scope(|s| {
+            for _ in 0..1000 {
+                s.go(|| {
+                    let _ = wait.recv();
+                    dig();
+                    // So that others come to have some of them.
+                    compute(300);
+                });
+            }
+            go_on.close();
+        });
+        let most = resident("VmHWM:");
+        assert!(most - before > 80 * MIB, "{} of them were resident", most - before);
+        gort::runtime::gomaxprocs(1);
+        // One processor may keep up to 256 of them.
+        wait_until("their memory is given back", || resident("VmRSS:") < before + 60 * MIB);
+        say("ok");
+    })
+}
+
+/// What the kernel says of this process, in bytes.
+fn resident(what: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }

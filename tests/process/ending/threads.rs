@@ -21,6 +21,8 @@ pub(crate) const ALL: &[super::Ending] = &[
     ("thread-names", names),
     ("thread-idle", idle),
     ("thread-none-left", none_left),
+    ("thread-last-tied", last_tied),
+    ("thread-limit-of-hogs", limit_of_hogs),
 ];
 
 fn thread() -> ThreadId {
@@ -266,17 +268,7 @@ fn idle() -> ExitCode {
 
 /// The system gives this user only so many threads. Says `skipped` if that can not be arranged.
 fn none_left() -> ExitCode {
-    let limit = argument().parse().unwrap();
-    // A user that nobody else is, so that only our own threads count.
-    let user = 40_000 + std::process::id() % 20_000;
-    // SAFETY: reads the limits; takes numbers.
-    let arranged = unsafe {
-        let limits = libc::rlimit { rlim_cur: limit, rlim_max: limit };
-        libc::geteuid() == 0
-            && libc::setrlimit(libc::RLIMIT_NPROC, &limits) == 0
-            && libc::setresuid(user, user, user) == 0
-    };
-    if !arranged {
+    if !few_threads(argument().parse().unwrap()) {
         say("skipped");
         return ExitCode::SUCCESS;
     }
@@ -300,6 +292,44 @@ fn none_left() -> ExitCode {
             .collect();
         let sum: u64 = handles.into_iter().map(|handle| handle.join().unwrap()).sum();
         assert_eq!(sum, 190);
+        say("ok");
+    })
+}
+
+/// From here on the process can have so many threads. False: only root can arrange that.
+fn few_threads(limit: u64) -> bool {
+    // A user that nobody else is, so that only our own threads count.
+    let user = 40_000 + std::process::id() % 20_000;
+    // SAFETY: reads the limits; takes numbers.
+    unsafe {
+        let limits = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+        libc::geteuid() == 0
+            && libc::setrlimit(libc::RLIMIT_NPROC, &limits) == 0
+            && libc::setresuid(user, user, user) == 0
+    }
+}
+
+/// The one thread that can be had is tied to a goroutine that sleeps: nobody is left to wake it.
+fn last_tied() -> ExitCode {
+    if !few_threads(argument().parse().unwrap()) {
+        say("skipped");
+        return ExitCode::SUCCESS;
+    }
+    // SAFETY: takes a number.
+    unsafe { libc::alarm(15) };
+    enter(|| {
+        lock_os_thread();
+        gort::sleep(MS);
+        say("ok");
+    })
+}
+
+/// Each hog that is stopped keeps its thread.
+fn limit_of_hogs() -> ExitCode {
+    bounded(|| {
+        gort::runtime::set_max_threads(20);
+        let hogs: Vec<_> = (0..64).map(|_| gort::go(|| compute(300_000))).collect();
+        hogs.into_iter().for_each(|hog| hog.join().unwrap());
         say("ok");
     })
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::G;
 use crate::lock::Spin;
@@ -20,6 +21,7 @@ unsafe impl Send for Free {}
 /// All stacks of the process.
 pub(crate) struct Pool {
     classes: [ClassPool; class::COUNT],
+    gained: AtomicU64,
 }
 
 struct ClassPool {
@@ -35,7 +37,13 @@ impl Pool {
                 slabs: Slabs::new(class as Class),
                 free: Spin::default(),
             }),
+            gained: AtomicU64::new(0),
         }
+    }
+
+    /// How many free ones have come, ever: the same number twice says that there are no new ones.
+    pub(crate) fn gained(&self) -> u64 {
+        self.gained.load(Ordering::Relaxed)
     }
 
     /// A free `G` of the class, used before or new.
@@ -64,6 +72,12 @@ impl Pool {
 
     /// Puts a free one back.
     pub(crate) fn put(&self, g: NonNull<G>) {
+        self.gained.fetch_add(1, Ordering::Relaxed);
+        self.put_back(g);
+    }
+
+    /// As [`put`](Self::put), for one that was only looked at.
+    pub(crate) fn put_back(&self, g: NonNull<G>) {
         // SAFETY: `G`s are never freed.
         let class = unsafe { g.as_ref() }.class;
         self.classes[usize::from(class)].free.lock().push_back(Free(g));
@@ -71,6 +85,7 @@ impl Pool {
 
     /// Puts the first `count` of `from` back, which are all of this class.
     pub(crate) fn put_many(&self, class: Class, from: &mut PageVec<Free>, count: usize) {
+        self.gained.fetch_add(count as u64, Ordering::Relaxed);
         let mut free = self.classes[usize::from(class)].free.lock();
         from.drain_front(count, |g| free.push_back(g));
     }

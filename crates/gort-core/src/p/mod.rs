@@ -237,6 +237,17 @@ impl P {
         Ok(pool::seat(plot))
     }
 
+    /// Of a processor without an owner, under the scheduler's lock: its free goroutines, which it may never need again, go
+    /// where they are trimmed and taken by others.
+    pub(crate) fn give_free(&self, pool: &Pool, class: Class) {
+        // SAFETY: there is no owner, and nobody becomes it without the scheduler's lock; `put_many` does not call back.
+        let free = unsafe { &mut *self.free.get() };
+        let count = free.len();
+        if count != 0 {
+            pool.put_many(class, free, count);
+        }
+    }
+
     /// Owner: keeps a `G` of the default class whose goroutine has ended.
     #[inline]
     pub(crate) fn put_g(&self, pool: &Pool, class: Class, g: NonNull<G>) {

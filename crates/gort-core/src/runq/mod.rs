@@ -5,5 +5,3 @@
 //! The global queue is a plain queue under the scheduler's lock and has no room of its own.
 
 pub(crate) mod ring;
-#[cfg(all(test, loom))]
-mod ring_models;

@@ -209,5 +209,7 @@ impl<T> LocalQueue<T> {
     }
 }
 
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -111,7 +111,9 @@ impl Runtime {
     /// As [`call_is_over`](Self::call_is_over), for a machine that does not say itself any more that it is in one.
     pub(crate) fn one_call_less(&self) {
         // SeqCst: pairs with the deadlock detector's reading.
-        self.in_blocking.fetch_sub(1, Ordering::SeqCst);
+        if self.in_blocking.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.rouse_monitor();
+        }
     }
 
     /// `g`, which runs on `m`, has ended or is about to: it does not count any more. Once for each goroutine.

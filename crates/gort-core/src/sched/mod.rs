@@ -270,10 +270,11 @@ impl Runtime {
         Some(p)
     }
 
-    /// Something starts to happen again: the monitor has to watch.
+    /// Something starts to happen again, or what could have made it happen is no more, so that this may be a deadlock: the
+    /// monitor has to look.
     pub(crate) fn rouse_monitor(&self) {
-        // Full barrier: the caller took a processor out of the idle list before. The monitor marks itself asleep first
-        // and then looks whether all are idle, with a barrier between.
+        // Full barrier: the caller took a processor out of the idle list before, or took away what the deadlock detector
+        // would have seen. The monitor marks itself asleep first and then looks for both, with a barrier between.
         fence(Ordering::SeqCst);
         if self.monitor.asleep.load(Ordering::Relaxed) && self.monitor.asleep.swap(false, Ordering::Relaxed) {
             self.coarse_now.store(Moment::now().as_nanos(), Ordering::Relaxed);

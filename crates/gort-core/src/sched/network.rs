@@ -92,6 +92,13 @@ pub(crate) fn announce_waiting_thread() {
     }
 }
 
+/// A thread does not wait for a descriptor any more, and may have been the last that waited for anything.
+pub(crate) fn rouse_monitor() {
+    if let Some(rt) = runtime() {
+        rt.rouse_monitor();
+    }
+}
+
 impl Runtime {
     /// Somebody without a processor may have begun to wait for a descriptor. (A machine with one looks for work right
     /// after that, and polls.)

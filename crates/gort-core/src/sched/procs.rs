@@ -123,6 +123,7 @@ impl Runtime {
     /// Puts aside a retired processor that nobody owns.
     fn take_out_of_service(&self, shared: &mut Shared, p: &'static P) {
         self.empty(shared, p);
+        p.give_free(&self.pool, self.default_class);
         p.out.store(true, Ordering::Relaxed);
         self.in_service.fetch_sub(1, Ordering::Relaxed);
     }

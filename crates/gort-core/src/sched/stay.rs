@@ -84,7 +84,7 @@ impl Runtime {
         self.handoff_p(m.release_p());
         suspicion.report(g);
         self.put_global(NonNull::from(g));
-        self.in_blocking.fetch_sub(1, Ordering::SeqCst);
+        self.one_call_less();
     }
 }
 

@@ -9,7 +9,7 @@
 //! The helper also runs errands for the monitor, which must not allocate either.
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::{io, ptr, thread};
 
 use super::Runtime;
@@ -28,6 +28,11 @@ pub(crate) const MAX_THREADS: usize = 10_000;
 /// A machine's own stack: the scheduler is shallow, but a thread's exit runs destructors of the program's thread-locals.
 const THREAD_STACK: usize = 512 * 1024;
 
+/// So often in a row, 10 ms apart, may there be no thread: at the limit, before the program is ended...
+const REFUSED_AT_LIMIT: u32 = 20;
+/// ...and if the system has none to give, before it is said.
+const REFUSED_LONG: u32 = 200;
+
 /// A machine that is woken, perhaps to serve a timer, should run at once, even if a goroutine computes on its CPU.
 const PROMPT: Manner = Manner::Prompt(300);
 
@@ -37,6 +42,11 @@ pub(crate) struct Threads {
     note: Note,
     /// A machine more is wanted, without a processor.
     reserve_wanted: AtomicBool,
+    /// How often there was no thread, and how many goroutines had been run by then. The helper's, as the next.
+    refused: AtomicU32,
+    refused_at: AtomicU64,
+    /// It has been said that the limit is reached.
+    limit_told: AtomicBool,
     /// An errand of the monitor's: a `fn(&'static Runtime)`, or null.
     errand: AtomicPtr<()>,
     pub(crate) max: AtomicUsize,
@@ -64,6 +74,9 @@ impl Threads {
             lists: Spin::new(Lists::default()),
             note: Note::new(),
             reserve_wanted: AtomicBool::new(false),
+            refused: AtomicU32::new(0),
+            refused_at: AtomicU64::new(0),
+            limit_told: AtomicBool::new(false),
             errand: AtomicPtr::new(ptr::null_mut()),
             max: AtomicUsize::new(MAX_THREADS),
             alive: AtomicUsize::new(0),
@@ -197,6 +210,17 @@ impl Runtime {
             if p.is_none() {
                 return Ok(());
             }
+            // Goroutines that were stopped while they computed keep theirs: one of them can have the processor. And a thread
+            // may be about to become idle.
+            let frozen = self.frozen() != 0;
+            if frozen || self.refused_in_a_row() < REFUSED_AT_LIMIT {
+                if frozen && !threads.limit_told.swap(true, Ordering::Relaxed) {
+                    sys::warn(format_args!(
+                        "runtime: {max}-thread limit reached: goroutines that compute take turns, others wait for them"
+                    ));
+                }
+                return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+            }
             sys::warn(format_args!("runtime: program exceeds {max}-thread limit"));
             sys::throw(format_args!("thread exhaustion"));
         }
@@ -245,18 +269,13 @@ impl Runtime {
     }
 
     /// The system gives no thread now. A machine that is frozen has one: it gets the processor before its turn. Or else other
-    /// machines run, and will find what there is to do; the processor is given away anew, and that may end here again.
-    /// Without any machine nothing would ever go on.
+    /// machines run, and will find what there is to do; the processor is given away anew, and that may end here again. If it
+    /// does for long, all machines may be in calls that wait for just this processor: that is said, once, and not more, since
+    /// the calls may as well end. Without any machine nothing would ever go on.
     fn no_thread(&self, p: &'static P, error: &io::Error) {
         let have = self.threads.machines.load(Ordering::Relaxed);
         if have == 0 {
-            let errno = error.raw_os_error().unwrap_or(0);
-            sys::warn(format_args!(
-                "runtime: failed to create new OS thread (have {have} already; errno={errno})"
-            ));
-            if errno == libc::EAGAIN {
-                sys::warn(format_args!("runtime: may need to increase max user processes (ulimit -u)"));
-            }
+            complain(have, error);
             sys::throw(format_args!("newosproc"));
         }
         if p.starts_spinning.get() {
@@ -265,9 +284,30 @@ impl Runtime {
         if self.thaw_early(p) {
             return;
         }
+        let refused = self.refused_in_a_row() + 1;
+        self.threads.refused.store(refused, Ordering::Relaxed);
+        self.threads.refused_at.store(self.ran(), Ordering::Relaxed);
+        if refused == REFUSED_LONG {
+            complain(have, error);
+        }
         // Not at once: whoever would ask again would get the same answer. (Not on the note, which those wake who ask.)
         let _ = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 0, tv_nsec: 10_000_000 });
         self.handoff_p(p);
+    }
+
+    /// How often there was no thread while no goroutine was run.
+    fn refused_in_a_row(&self) -> u32 {
+        let nothing_ran = self.threads.refused_at.load(Ordering::Relaxed) == self.ran();
+        if nothing_ran { self.threads.refused.load(Ordering::Relaxed) } else { 0 }
+    }
+}
+
+/// Go's words.
+fn complain(have: u32, error: &io::Error) {
+    let errno = error.raw_os_error().unwrap_or(0);
+    sys::warn(format_args!("runtime: failed to create new OS thread (have {have} already; errno={errno})"));
+    if errno == libc::EAGAIN {
+        sys::warn(format_args!("runtime: may need to increase max user processes (ulimit -u)"));
     }
 }
 

@@ -22,15 +22,27 @@ pub(crate) struct StackSizeError {
 
 impl fmt::Display for StackSizeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "gort: stack size out of range: {} bytes asked for, between {SMALLEST} (64 KiB) and {LARGEST} (1 GiB) can be had",
-            self.bytes
-        )
+        write!(f, "gort: stack size out of range: {} bytes asked for, ", self.bytes)?;
+        can_be_had(f)
     }
 }
 
 impl std::error::Error for StackSizeError {}
+
+/// A text that should have been a stack size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotANumber;
+
+impl fmt::Display for NotANumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("gort: not a number of bytes; ")?;
+        can_be_had(f)
+    }
+}
+
+fn can_be_had(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "between {SMALLEST} (64 KiB) and {LARGEST} (1 GiB) can be had")
+}
 
 /// The smallest class that holds `bytes`.
 pub(crate) fn for_bytes(bytes: usize) -> Result<Class, StackSizeError> {

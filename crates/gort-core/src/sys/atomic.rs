@@ -1,5 +1,6 @@
-//! The one door through which atomics enter, so that a model checker can stand behind it; and cells, for what is handed
-//! from thread to thread under the protection of atomics, which a model checker wants to watch as well.
+//! The door through which atomics enter that models look at, so that a model checker can stand behind it; and cells, for
+//! what is handed from thread to thread under the protection of atomics, which a model checker wants to watch as well.
+//! (`crate::atomic` has the words of locks, which are constants. Counters and flags that no model looks at are std's.)
 
 #[cfg(loom)]
 pub(crate) use loom::{cell::Cell, sync::atomic::*};

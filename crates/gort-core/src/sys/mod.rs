@@ -47,9 +47,7 @@ struct Line {
 
 impl Line {
     fn flush(&self) {
-        // SAFETY: descriptor 2 is stderr by convention; a write to whatever it is can at worst fail.
-        let stderr = unsafe { rustix::fd::BorrowedFd::borrow_raw(2) };
-        let _ = rustix::io::write(stderr, &self.text[..self.len]);
+        crate::stderr::write(&self.text[..self.len]);
     }
 }
 

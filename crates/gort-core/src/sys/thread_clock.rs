@@ -2,9 +2,10 @@
 //!
 //! The CPU clock of a thread stands still while it is not on a CPU. It is cheap to read, and reading it twice tells whether
 //! the thread runs at this very moment. It also stands still if the thread could run but another process has the CPU; then
-//! `/proc` tells, which is ten times as dear. That takes a descriptor: in a process that has used up its own, the clock must
-//! do, and a thread whose clock stands still counts as one that sleeps. To take that for computing, or for gone, would
-//! leave its processor to it for good, and with that perhaps those who would have closed descriptors.
+//! `/proc` tells, which is ten times as dear. Where it can not be read (the process has used up its descriptors, or is in a
+//! sandbox without `/proc`) the clock must do, and a thread whose clock stands still counts as one that sleeps. To take that
+//! for computing, or for gone, would leave its processor to it for good, and with that perhaps those who would have closed
+//! descriptors.
 
 use std::time::Duration;
 
@@ -39,36 +40,37 @@ pub(crate) fn doing(tid: u32) -> Doing {
     }
     match state(tid) {
         Ok(Some(b'R')) => Doing::Computes,
-        Ok(Some(b'S' | b'D')) | Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Doing::Sleeps,
+        Ok(Some(b'S' | b'D')) => Doing::Sleeps,
+        Err(_) if used(tid).is_some() => Doing::Sleeps,
         _ => Doing::Nothing,
     }
 }
 
 /// Whether the thread is on a CPU: its clock advances between two readings.
-fn is_running(tid: u32) -> bool {
+pub(crate) fn is_running(tid: u32) -> bool {
     used(tid).is_some_and(|before| used(tid).is_some_and(|now| now > before))
 }
 
 /// Whether any thread of this process whose name begins with `prefix`, but the calling one, is on a CPU or could be if the
-/// system gave it one. A few microseconds for each thread. Cautious: if it can not be found out, yes.
-pub(crate) fn any_could_run(prefix: &[u8]) -> bool {
+/// system gave it one. A few microseconds for each thread. None: it can not be found out.
+pub(crate) fn any_could_run(prefix: &[u8]) -> Option<bool> {
     use rustix::fs::{Mode, OFlags, RawDir};
     let own = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Ok(tasks) = rustix::fs::open(c"/proc/self/task", flags, Mode::empty()) else { return true };
+    let Ok(tasks) = rustix::fs::open(c"/proc/self/task", flags, Mode::empty()) else { return None };
     let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
     let mut tasks = RawDir::new(tasks, &mut buffer);
     while let Some(task) = tasks.next() {
-        let Ok(task) = task else { return true };
+        let Ok(task) = task else { return None };
         let tid = task.file_name().to_str().ok().and_then(|name| name.parse().ok());
         if let Some(tid) = tid.filter(|&tid| tid != own)
             && with_stat(tid, |name, state| name.starts_with(prefix) && state == b'R')
                 .is_ok_and(|found| found == Some(true))
         {
-            return true;
+            return Some(true);
         }
     }
-    false
+    Some(false)
 }
 
 /// The letter of the thread's state in `/proc`.
@@ -161,13 +163,13 @@ mod tests {
                 }
             };
             std::thread::Builder::new().name("busy-bee".into()).spawn_scoped(s, busy).expect("a thread");
-            while !any_could_run(b"busy-") {
+            while any_could_run(b"busy-") != Some(true) {
                 std::thread::yield_now();
             }
-            assert!(!any_could_run(b"nobody-"));
+            assert_eq!(any_could_run(b"nobody-"), Some(false));
             end.store(true, Ordering::Relaxed);
         });
-        while any_could_run(b"busy-") {
+        while any_could_run(b"busy-") == Some(true) {
             std::thread::yield_now();
         }
     }

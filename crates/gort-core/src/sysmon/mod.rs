@@ -10,8 +10,9 @@
 //! - It follows the cgroup's CPU quota, unless GOMAXPROCS was set.
 //! - It gives memory of idle stacks back.
 //!
-//! How often it looks is what all of this costs ([`pace`]). It sleeps when everything has been idle for a while; whoever
-//! takes a processor out of the idle list then wakes it.
+//! How often it looks is what all of this costs ([`pace`]). It sleeps when everything has been idle for a while. Whoever
+//! takes a processor out of the idle list then wakes it, and whoever takes away, without a processor, what the deadlock
+//! detector counted on: the end of a call that blocked, a timer, somebody who waits for a descriptor.
 //!
 //! The monitor neither allocates nor takes a lock that the program can hold while goroutines run: a frozen one may hold it.
 
@@ -71,6 +72,8 @@ struct Watch {
     pace: Pace,
     /// Everything has been idle for a while: whoever changes that is to rouse the monitor.
     deep: bool,
+    /// Meanwhile something is to come that will rouse it.
+    relies: bool,
     /// Looks in a row at which everything was idle.
     quiet: u32,
     /// At the last look there was a deadlock, and this many goroutines had been run in all.
@@ -87,6 +90,7 @@ impl Watch {
             rt,
             pace: Pace::new(),
             deep: false,
+            relies: false,
             quiet: 0,
             dead_at: None,
             procs: Procs::new(rt),
@@ -115,8 +119,9 @@ impl Watch {
             monitor.asleep.store(true, Ordering::Relaxed);
             // Full barrier: pairs with the one in `rouse_monitor`.
             fence(Ordering::SeqCst);
-            // Whoever took a processor before it could see us asleep: then not everything is idle any more.
-            if !self.rt.all_idle() {
+            // Whoever took a processor before it could see us asleep: then not everything is idle any more. Or whoever took
+            // away what we rely on.
+            if !self.rt.all_idle() || self.relies && !deadlock::may_go_on(self.rt) {
                 self.pace.hurry(Moment::now());
             }
         } else {
@@ -132,7 +137,7 @@ impl Watch {
     }
 
     fn look(&mut self, now: Moment) {
-        self.deep = false;
+        (self.deep, self.relies) = (false, false);
         self.rt.poll_network(now);
         if self.rt.all_idle() && !self.something_waits(now) {
             self.quiet += 1;
@@ -186,7 +191,7 @@ impl Watch {
                 self.pace.wait_longer(now, DEADLOCK_MAX);
             }
             Verdict::Alive => {
-                self.deep = true;
+                (self.deep, self.relies) = (true, true);
                 match self.trimmer.has_work() {
                     true => self.pace.wait(now, DEADLOCK_MAX),
                     false => self.pace.wait_for_ever(),

@@ -15,7 +15,7 @@
 //! For part of that time its thread must have had a CPU: one that the kernel keeps waiting, on a busy system, could not answer,
 //! and may be about to give the processor up by itself.
 //!
-//! Asking costs a goroutine about 30 us of its time: once in a millisecond is 3 percent, and that is the most it pays.
+//! Asking costs a goroutine about 30 us of its time: once in a millisecond is about 3 percent, and that is the most it pays.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

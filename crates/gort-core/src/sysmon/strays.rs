@@ -131,12 +131,20 @@ impl Strays {
         }
     }
 
+    /// Whether a thread of ours has a CPU, or would if the system gave it one; without `/proc` only the first.
+    fn any_could_run(&self) -> bool {
+        thread_clock::any_could_run(MACHINES).unwrap_or_else(|| {
+            let mut owners = self.rt.all_ps().filter_map(M::owner_of);
+            owners.any(|m| thread_clock::is_running(m.tid.load(Ordering::Relaxed)))
+        })
+    }
+
     fn keep_going(&mut self, now: Moment) {
         if self.computing || self.rt.frozen() == 0 {
             return;
         }
         let age = if now.since(self.progress) >= STANDSTILL {
-            if thread_clock::any_could_run(MACHINES) {
+            if self.any_could_run() {
                 self.progress = now;
                 return;
             }

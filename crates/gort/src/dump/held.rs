@@ -26,7 +26,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -61,7 +60,7 @@ pub(super) fn report(finding: &Finding<'_>) -> bool {
         let dump = Dump::collect([about]);
         let options = Options { current: Some(id), only_current: true, ..Options::default() };
         let text = format!("{}\n{}\n", Report { finding, held }, dump.show(options));
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        gort_core::stderr::write(text.as_bytes());
     }
     true
 }

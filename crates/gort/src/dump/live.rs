@@ -1,8 +1,6 @@
 //! From the running process to text: takes the core's snapshot and has it described. Also what is printed when the core
 //! finds a deadlock. What it finds on stacks is [`held`]'s.
 
-use std::io::Write as _;
-
 use gort_core::deadlock::{self, Deadlock};
 use gort_core::{park, snapshot, tlscheck};
 
@@ -40,7 +38,7 @@ fn report_deadlock(kind: Deadlock) {
     let dump = Dump::collect(snapshot::goroutines());
     let traceback = traceback_for_all();
     let text = Fatal { message: kind.text(), current: None, dump: &dump, traceback }.to_string();
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    gort_core::stderr::write(text.as_bytes());
 }
 
 /// What `GORT_TRACEBACK` says about an end that no single goroutine has brought about.

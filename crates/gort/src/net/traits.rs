@@ -286,8 +286,11 @@ macro_rules! descriptor_traits {
 
         /// The descriptor, made blocking again (unless `set_nonblocking(true)` has been called), with its timeouts.
         ///
-        /// While there are clones the result is a duplicate; it panics if there is no descriptor left for one. Since both
-        /// are the same open socket, a listener's clones then block their threads in `accept`.
+        /// While there are clones the result is a duplicate. Since both are the same open socket, a listener's clones then
+        /// block their threads in `accept`.
+        ///
+        /// # Panics
+        /// If there are clones, and no descriptor is left for a duplicate.
         impl From<$name> for $std {
             fn from(socket: $name) -> $std {
                 socket.0.give_away().into()

@@ -243,6 +243,7 @@ fn begun_by_waker(arm: &Arm<'_>, node: &Node) -> Begun {
 
 /// Waits until one of the cases might begin, without beginning it. `None`: the deadline came first.
 pub(super) fn await_ready(arms: &[Arm<'_>], scratch: Scratch<'_>, terms: Terms) -> Option<usize> {
+    park::checkpoint();
     let Scratch { nodes, polls, locks } = scratch;
     if !terms.biased {
         let mut chance = Chance::new();

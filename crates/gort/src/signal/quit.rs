@@ -4,14 +4,11 @@
 //! stopped at a bad moment may hold any of them: the head is therefore written first, and without them, and the next
 //! SIGQUIT takes the system's default action, which ends the process in any case.
 
-use std::fs::File;
 use std::io::Write;
-use std::mem::ManuallyDrop;
-use std::os::fd::FromRawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
-use gort_core::snapshot;
+use gort_core::{snapshot, stderr};
 
 /// Writes what there is to say about all goroutines; `None`: nothing.
 pub(crate) type Dump = fn() -> Option<String>;
@@ -50,9 +47,6 @@ pub(super) fn is_asked() -> bool {
 
 /// Writes the dump to stderr and ends the process.
 pub(super) fn dump_and_exit() -> ! {
-    // SAFETY: descriptor 2 is stderr by convention; it is not closed, and a write to whatever it is can at worst fail.
-    // Not std's stderr, whose lock somebody may hold for good.
-    let mut stderr = ManuallyDrop::new(unsafe { File::from_raw_fd(2) });
     let (pc, machine, code) =
         (PC.load(Ordering::Relaxed), MACHINE.load(Ordering::Relaxed), CODE.load(Ordering::Relaxed));
     let mut head = [0; 128];
@@ -60,9 +54,9 @@ pub(super) fn dump_and_exit() -> ! {
     let _ = write!(rest, "SIGQUIT: quit\nPC={pc:#x} m={machine} sigcode={code}\n\n");
     let left = rest.len();
     let written = head.len() - left;
-    let _ = stderr.write_all(&head[..written]);
+    stderr::write(&head[..written]);
     if let Some(text) = DUMP.get().and_then(|dump| dump()) {
-        let _ = stderr.write_all(text.as_bytes());
+        stderr::write(text.as_bytes());
     }
     // SAFETY: takes no pointers and does not return. Not `exit`, which runs code of the program's that may wait for a lock.
     unsafe { libc::_exit(2) }

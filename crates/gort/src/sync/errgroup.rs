@@ -93,6 +93,9 @@ impl<E: Send + 'static> ErrGroup<E> {
     }
 
     /// [`go`](ErrGroup::go), unless the limit is reached: then false, and `f` does not run.
+    ///
+    /// # Panics
+    /// Outside the runtime.
     #[inline(always)]
     #[track_caller]
     pub fn try_go<F>(&self, f: F) -> bool

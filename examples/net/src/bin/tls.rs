@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run -p gort-examples-net --bin tls              100 clients with 10 lines each
-//! cargo run -p gort-examples-net --bin tls -- 1000 5    1000 clients with 5 lines each
+//! cargo run -p gort-examples-net --bin tls -- 400 5     400 clients with 5 lines each
 //! ```
 //!
 //! The certificate is made at the start (`src/tls.rs`); the clients trust it and nothing else.

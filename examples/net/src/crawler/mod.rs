@@ -65,8 +65,10 @@ pub fn crawl(
         let (ctx, jobs, found, fetcher) = (ctx.clone(), jobs.clone(), found_tx.clone(), fetcher.clone());
         pool.go(move || {
             for url in jobs {
-                // The other end is there until all jobs have come back.
-                let _ = found.send(fetcher.fetch(&ctx, &url));
+                // Until all jobs have come back the other end is there, unless the pages can not be stored.
+                if found.send(fetcher.fetch(&ctx, &url)).is_err() {
+                    break;
+                }
             }
         });
     }
@@ -91,9 +93,11 @@ pub fn crawl(
         } else {
             under_way += give_out(&frontier, new, bar);
         }
-        writer.put(page)?;
+        if !writer.put(page) {
+            break;
+        }
     }
-    drop(frontier); // the workers' loops end
+    drop((frontier, found)); // the workers' loops end
     pool.wait();
     writer.finish()?;
     Ok(outcome)

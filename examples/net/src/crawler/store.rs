@@ -91,9 +91,10 @@ impl Writer {
         Writer { pages, writing: gort::go(move || write(store, &to_store)) }
     }
 
-    /// Hands over a page. An error: the writer has stopped, and [`finish`](Writer::finish) tells why.
-    pub fn put(&self, page: Page) -> io::Result<()> {
-        self.pages.send(page).map_err(|_| io::Error::other("the pages cannot be stored"))
+    /// Hands over a page. False: the writer has stopped, and [`finish`](Writer::finish) tells why.
+    #[must_use]
+    pub fn put(&self, page: Page) -> bool {
+        self.pages.send(page).is_ok()
     }
 
     /// Waits until everything is stored.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::ring::{CAPACITY, LocalQueue};
+use super::{CAPACITY, LocalQueue};
 use crate::sys::atomic::Cell;
 use crate::sys::model;
 
