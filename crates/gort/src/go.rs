@@ -16,7 +16,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -205,9 +205,14 @@ where
     // SAFETY: the caller's promise.
     let id = unsafe {
         spawn::spawn(spec, move || {
-            let result = theirs.unless_detached(catch_unwind(AssertUnwindSafe(f)));
-            about_to_tell();
-            theirs.complete(result);
+            let result = catch_unwind(AssertUnwindSafe(f));
+            // Asked only where it makes a difference.
+            if needs_drop::<T>() && theirs.is_detached() {
+                theirs.forget(result);
+            } else {
+                about_to_tell();
+                theirs.complete(result);
+            }
             after();
         })
     }?;
@@ -308,9 +313,11 @@ fn packet<T>(belongs: Belongs) -> (JoinEnd<T>, RunEnd<T>) {
 }
 
 impl<T> Packet<T> {
-    /// Deals with a result that nobody takes; `whose`, if it is known. If its drop panics that counts as a panic of the
-    /// goroutine.
-    fn untaken(&self, result: Result<T>, whose: Option<GoroutineId>) {
+    /// Deals with a result that nobody takes. If its drop panics that counts as a panic of the goroutine, which is the
+    /// calling one if `own`.
+    #[cold]
+    #[inline(never)]
+    fn untaken(&self, result: Result<T>, own: bool) {
         let unwound = match result {
             Ok(value) => catch_unwind(AssertUnwindSafe(|| drop(value))).err(),
             Err(payload) => Some(payload),
@@ -318,30 +325,43 @@ impl<T> Packet<T> {
         match (unwound, &self.belongs) {
             (None, _) => (),
             (Some(payload), Belongs::Scope(scope)) => scope.keep(payload),
-            (Some(payload), _) => panic_policy::unjoined_of(payload, whose),
+            (Some(payload), _) if own => panic_policy::unjoined(payload),
+            (Some(payload), _) => panic_policy::unjoined_of(payload, None),
         }
     }
 }
 
+impl<T> Drop for Packet<T> {
+    fn drop(&mut self) {
+        // (Not in the ends' own drops: those are part of every goroutine's end, which took a tenth longer then.)
+        let Some(result) = self.result.get_mut().take() else { return };
+        self.untaken(result, true);
+    }
+}
+
 impl<T> RunEnd<T> {
-    /// The result; or nothing if nobody will take it, as far as is known now. Then it is dropped here, by a goroutine that
-    /// still counts and has its locals.
+    /// Whether it is known by now that nobody will take the result.
     #[inline]
-    fn unless_detached(&self, result: Result<T>) -> Option<Result<T>> {
+    fn is_detached(&self) -> bool {
         // SAFETY: invariant 3: the packet is there until this end is done.
-        let packet = unsafe { self.packet.as_ref() };
         // Relaxed: nothing is read that was written before the mark.
-        if packet.state.load(Ordering::Relaxed) & DETACHED == 0 {
-            return Some(result);
-        }
-        packet.untaken(result, park::goroutine_id());
-        None
+        unsafe { self.packet.as_ref() }.state.load(Ordering::Relaxed) & DETACHED != 0
+    }
+
+    /// The end of a goroutine whose result nobody will take: it is dropped while the goroutine still counts and has its
+    /// locals.
+    #[cold]
+    #[inline(never)]
+    fn forget(self, result: Result<T>) {
+        // SAFETY: invariant 3: the packet is there until this end is done.
+        unsafe { self.packet.as_ref() }.untaken(result, true);
+        about_to_tell();
     }
 
     /// The goroutine's last word.
-    fn complete(self, result: Option<Result<T>>) {
+    fn complete(self, result: Result<T>) {
         // SAFETY: invariant 1: nobody looks before DONE, which is not set yet. Invariant 3: the packet is there.
-        unsafe { *self.packet.as_ref().result.get() = result };
+        unsafe { *self.packet.as_ref().result.get() = Some(result) };
         // The drop sets DONE.
     }
 }
@@ -360,10 +380,7 @@ impl<T> Drop for RunEnd<T> {
             unsafe { park::ready_last(joiner.expect("an awaited packet has a joiner")) };
         } else if before & DETACHED != 0 {
             // SAFETY: invariant 3: we come second.
-            let mut packet = unsafe { Box::from_raw(self.packet.as_ptr()) };
-            if let Some(result) = packet.result.get_mut().take() {
-                packet.untaken(result, park::goroutine_id());
-            }
+            drop(unsafe { Box::from_raw(self.packet.as_ptr()) });
         }
     }
 }
@@ -423,7 +440,7 @@ impl<T> Drop for JoinEnd<T> {
             let mut packet = unsafe { Box::from_raw(self.packet.as_ptr()) };
             if let Some(result) = packet.result.get_mut().take() {
                 // (Its goroutine is no more, and ours is another one.)
-                packet.untaken(result, None);
+                packet.untaken(result, false);
             }
         }
     }
