@@ -81,7 +81,8 @@ pub(crate) fn may_go_on(rt: &Runtime) -> bool {
 
 fn something_runs(rt: &Runtime) -> bool {
     // SeqCst: pairs with the count in `blocking`, which is taken before the caller's processor can become idle, and given
-    // back only by a machine that has a processor again. So all idle and none in a call means that none comes back.
+    // back only by a machine that has a processor again, or whose goroutine has ended or is queued. So all idle and none in a
+    // call means that none comes back.
     !rt.all_idle()
         || rt.earliest_timer() != Moment::NEVER
         || !rt.poller.nobody_waits()

@@ -340,7 +340,8 @@ impl<T> Drop for Packet<T> {
 }
 
 impl<T> RunEnd<T> {
-    /// Whether it is known by now that nobody will take the result.
+    /// Whether it is known by now that nobody will take the result. (If the handle goes after this look and before DONE, the
+    /// result is dropped after the goroutine's locals, with the packet.)
     #[inline]
     fn is_detached(&self) -> bool {
         // SAFETY: invariant 3: the packet is there until this end is done.

@@ -109,6 +109,7 @@ fn flush_stdout() {
         let mut stdout = std::io::stdout().lock();
         let _ = has_lock.send(());
         let _ = stdout.flush();
+        // In this order: std's own end of the process does not wait for the lock.
         drop(stdout);
         drop(has_lock);
     };

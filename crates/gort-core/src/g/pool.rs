@@ -43,6 +43,7 @@ impl Pool {
 
     /// How many free ones have come, ever: the same number twice says that there are no new ones.
     pub(crate) fn gained(&self) -> u64 {
+        // Relaxed: nothing is read because of it; what the trimmer does not see yet it sees at a later look.
         self.gained.load(Ordering::Relaxed)
     }
 

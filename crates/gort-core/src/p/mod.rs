@@ -240,7 +240,8 @@ impl P {
     /// Of a processor without an owner, under the scheduler's lock: its free goroutines, which it may never need again, go
     /// where they are trimmed and taken by others.
     pub(crate) fn give_free(&self, pool: &Pool, class: Class) {
-        // SAFETY: there is no owner, and nobody becomes it without the scheduler's lock; `put_many` does not call back.
+        // SAFETY: the caller's: there is no owner, and nobody becomes it without the scheduler's lock, which is held. Nor does
+        // `put_many` call back.
         let free = unsafe { &mut *self.free.get() };
         let count = free.len();
         if count != 0 {

@@ -42,7 +42,8 @@ pub(crate) struct Threads {
     note: Note,
     /// A machine more is wanted, without a processor.
     reserve_wanted: AtomicBool,
-    /// How often there was no thread, and how many goroutines had been run by then. The helper's, as the next.
+    /// How often there was no thread, and how many goroutines had been run by then. Only the helper touches these and the
+    /// next, so they order nothing.
     refused: AtomicU32,
     refused_at: AtomicU64,
     /// It has been said that the limit is reached.
